@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sluice.attacks.relink import half_split, relink
+from sluice.errors import SluiceError
+from sluice.expression.singlecell import open_cells
+from sluice.expression.values import log_normalise
+
+RNG = np.random.default_rng(4)
+START = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def same_draws_in_any_order():
+    RNG.bit_generator.state = START
+
+
+def two_pipelines(people=60, genes=80, noise=0.4):
+    truth = RNG.normal(size=(people, genes))
+    scale, shift = RNG.uniform(0.5, 2, genes), RNG.normal(size=genes)
+    return truth, truth * scale + shift + noise * RNG.normal(size=truth.shape) * scale
+
+
+def test_raw_profiles_are_linked_whatever_the_order_and_a_shuffled_release_is_not():
+    known, raw = two_pipelines()
+    order = RNG.permutation(60)
+    open_release = relink(known, raw[order], np.argsort(order), "k", "p")
+    assert open_release.estimate == 1.0
+    independent = RNG.normal(size=raw.shape)
+    score = relink(known, independent, np.arange(60), "k", "p", raw=raw)
+    assert score.evidence == {"raw": 1.0, "works": True}
+    assert score.upper < 0.2 < open_release.lower
+
+
+def test_noise_of_one_sd_is_a_weak_defence():
+    known, raw = two_pipelines()
+    noisy = raw + raw.std(axis=0) * RNG.normal(size=raw.shape)
+    assert relink(known, noisy, np.arange(60), "k", "p", raw=raw).lower > 0.9
+
+
+def test_equal_rows_are_not_linked_by_their_order():
+    known, raw = two_pipelines()
+    flat = np.tile(raw[:1], (60, 1))
+    assert relink(known, flat, np.arange(60), "k", "p", raw=raw).upper < 0.15
+
+
+def test_donors_who_are_not_released_do_not_count():
+    known, raw = two_pipelines()
+    truth = np.where(np.arange(60) < 40, np.arange(60), -1)
+    score = relink(known, raw[:40], truth, "k", "p")
+    assert (score.n, score.chance) == (40, 1 / 40)
+    assert score.estimate > 0.95
+
+
+def test_tables_that_do_not_fit_stop():
+    known, raw = two_pipelines()
+    for released, truth in (
+        (raw[:, :5], np.arange(60)),
+        (raw, np.full(60, -1)),
+        (raw[:9], np.arange(60)),
+    ):
+        with pytest.raises(SluiceError):
+            relink(known, released, truth, "k", "p")
+
+
+def test_84_donors_are_found_again_in_another_pipeline(shared_data):
+    folder = shared_data / "expression"
+    bed = pd.read_csv(folder / "geuvadis_qtltools/genes.50percent.chr22.bed.gz", sep="\t")
+    bed.index = bed["gene"].str.split(".").str[0]
+    one = bed.iloc[:, 6:].T
+    two = pd.read_csv(folder / "humangender/counts.csv.gz", index_col=0).T
+    people, genes = one.index.intersection(two.index), one.columns.intersection(two.columns)
+    known = np.log1p(one.loc[people, genes].to_numpy())
+    logs = pd.DataFrame(log_normalise(two.to_numpy()), two.index, two.columns)
+    raw = logs.loc[people, genes].to_numpy()
+    score = relink(known, raw, np.arange(len(people)), "k", "p")
+    assert score.n == 84
+    assert score.estimate >= 0.98
+    noisy = raw + 4 * raw.std(axis=0) * RNG.normal(size=raw.shape)
+    assert relink(known, noisy, np.arange(84), "k", "p", raw=raw).estimate > 0.5
+
+
+def test_the_two_halves_of_a_donors_cells_find_each_other(shared_data):
+    path = shared_data / "expression/melanoma19/melanoma19.h5ad"
+    source = open_cells(path, "h5ad", value_kind="log")
+    cells = pd.DataFrame({"row": np.arange(source.n_cells), "donor": source.column("patient")})
+    one, two, truth = half_split(source, cells)
+    score = relink(one, two, truth, "k", "p")
+    assert score.n >= 15
+    assert score.estimate >= 0.85

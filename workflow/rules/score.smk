@@ -1,0 +1,28 @@
+"""
+Score: attack the candidate for real, and measure what it is still good for.
+
+Needs   released data, facts and the plan; curated tables for each attack's positive control
+Writes  <tier>/score/<modality|joint>/, <tier>/utility/<modality|joint>/
+"""
+
+
+rule score:
+    input:
+        data=lambda w: released(w.tier),
+        plan=lambda w: str(LAYOUT.plan(w.tier)),
+        facts=lambda w: [str(LAYOUT.facts(w.tier, m)) for m in CONFIG.modalities],
+        curated=[index(LAYOUT.curate(m, part)) for m, part in PIECES],
+        resources=lambda w: resources("score", w.modality),
+    output:
+        score=index(LAYOUT.score("{tier}", "{modality}")),
+        score_record=record(LAYOUT.score("{tier}", "{modality}")),
+        utility=index(LAYOUT.utility("{tier}", "{modality}")),
+        utility_record=record(LAYOUT.utility("{tier}", "{modality}")),
+    params:
+        code=lambda w: code("score", w.modality),
+        policy=lambda w: settings("score", w.tier, w.modality),
+        lock=LOCK,
+    log:
+        log("score", "{tier}", "{modality}"),
+    shell:
+        call("score", "--tier {wildcards.tier:q} --modality {wildcards.modality:q}")

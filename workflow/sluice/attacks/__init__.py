@@ -1,0 +1,1 @@
+"""Attacks that are really run against a candidate: one file a scenario."""

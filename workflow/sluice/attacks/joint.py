@@ -1,0 +1,121 @@
+"""Attacks over all modalities at once: what an attacker knows of a person does not stop at one."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sluice.attacks.equivalence import joint_uniqueness, journalist, marketer, prosecutor
+from sluice.attacks.linkage import record_linkage
+from sluice.files import read_json
+from sluice.jobs import Job
+from sluice.modalities.shared.consent import people_of, truth_of
+from sluice.planning import MISSING, field_ladders, wide_facts
+from sluice.public import audit_products
+from sluice.scores import Score
+
+PRODUCT = "clinical_table"
+_SEED = 1
+
+
+def joint_scenarios(job: Job) -> list[Score]:
+    """Return the scenarios over the joint quasi-identifiers of an individual-level tier.
+
+    The released side is read back from the candidate's data, not from the plan.
+    """
+    if job.tier == "public":
+        return audit_products(job)
+    plan = read_json(job.layout.plan(job.tier))
+    quasi = plan["recoding"]["quasi"]
+    truth = truth_of(job, "clinical")
+    released = released_wide(job, quasi)
+    raw = _raw_facts(job).loc[sorted(truth)]
+    scores = [
+        prosecutor(released, quasi, "prosecutor", PRODUCT),
+        journalist(released, quasi, "journalist", PRODUCT),
+        marketer(released, quasi, "marketer", PRODUCT),
+        joint_uniqueness(released, quasi, "joint_uniqueness", PRODUCT),
+        record_linkage(
+            raw,
+            released,
+            truth,
+            lambda known: _recode(job, known),
+            quasi,
+            _SEED,
+            "record_linkage",
+            PRODUCT,
+        ),
+        _plan_score("suppression", _suppressed(plan), plan, "the plan's own count"),
+    ]
+    if "recoding_frozen" in (job.settings.products or {})[PRODUCT].requires:
+        searched = float(plan["recoding"]["mode"] != "frozen")
+        knows = "whether a person froze the recoding, or the search chose it on these data"
+        scores.append(_plan_score("recoding_frozen", searched, plan, knows))
+    return scores
+
+
+def _suppressed(plan: dict[str, dict[str, int]]) -> float:
+    return plan["people"]["suppressed"] / max(plan["people"]["candidates"], 1)
+
+
+def _plan_score(name: str, value: float, plan: dict[str, dict[str, int]], knows: str) -> Score:
+    return Score(
+        name=name,
+        product=PRODUCT,
+        attacker_knows=knows,
+        estimate=value,
+        lower=value,
+        upper=value,
+        n=plan["people"]["candidates"],
+        limit_key=name,
+        note="A count, not an estimate.",
+    )
+
+
+def released_wide(job: Job, quasi: list[str]) -> pd.DataFrame:
+    """Return one row a released person: what the candidate shows of each quasi-identifier."""
+    folder = job.layout.data(job.tier, "clinical", "all")
+    people = job.read(folder / "people.parquet").set_index("person")
+    visits = job.read(folder / "visits.parquet")
+    columns: dict[str, pd.Series] = {}
+    for name in quasi:
+        if name.startswith("has_"):
+            present = set(people_of(job, job.tier, name.removeprefix("has_")).values())
+            flags = pd.Series(people.index, index=people.index).isin(present)
+            columns[name] = flags.map({True: "yes", False: "no"})
+        elif name == "visits":
+            counts = visits.groupby("person").size().reindex(people.index, fill_value=0)
+            columns[name] = counts.astype(str)
+        else:
+            columns[name] = people[name]
+    return pd.DataFrame(columns, index=people.index).astype(object).fillna(MISSING)
+
+
+def _raw_facts(job: Job) -> pd.DataFrame:
+    """Return all that an attacker knows before anything was done, numbers as numbers."""
+    tier = "controlled" if job.settings.source == "controlled" else job.tier
+    facts = {m: job.read(job.layout.facts(tier, m)) for m in job.config.modalities}
+    quasi = read_json(job.layout.plan(tier))["recoding"]["quasi"]
+    wide = wide_facts(job, facts)[quasi]
+    for name in quasi:
+        numbers = pd.to_numeric(wide[name], errors="coerce")
+        if numbers.notna().sum() == wide[name].notna().sum() > 0:
+            wide[name] = numbers
+    return wide
+
+
+def _recode(job: Job, known: pd.DataFrame) -> pd.DataFrame:
+    """Put an attacker's knowledge through what the tier (and the one below it) did."""
+    tiers = ["controlled", job.tier] if job.settings.source == "controlled" else [job.tier]
+    out = known.copy()
+    for tier in tiers:
+        plan = read_json(job.layout.plan(tier))
+        ladders = field_ladders(job.config.policy.tiers[tier].modalities)
+        for name, level in plan["recoding"]["node"].items():
+            if name in out and name in ladders:
+                out[name] = ladders[name][level](out[name])
+    return out.astype(object).map(lambda v: MISSING if pd.isna(v) else _text(v))
+
+
+def _text(value: object) -> str:
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)  # type: ignore[call-overload]

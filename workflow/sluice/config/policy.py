@@ -1,0 +1,165 @@
+"""``policies/<policy>.yaml``: what each tier may hold, and what must be true of it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from sluice.config.loader import Model
+from sluice.config.release import Tier
+
+Level = int | float | str
+
+
+class FieldRule(Model):
+    """What happens to one curated field. A field without a rule is dropped."""
+
+    rule: Literal[
+        "keep", "age", "zip3", "country", "number", "code", "map", "shift_date", "interval", "text"
+    ] = Field(
+        description="keep: as it is; age, zip3, country, number, code, map: generalise to a level; "
+        "shift_date: the participant's one shift; interval: days since own index date; "
+        "text: allow-listed tokens only"
+    )
+    as_: str | None = Field(default=None, alias="as", description="Released name, if another")
+    levels: list[Level] = Field(
+        default_factory=list, description="Generalisation levels, finest first; `*` removes all"
+    )
+    top: int | None = Field(default=None, description="Top-coding (age; interval in days)")
+    bin: int | None = Field(default=None, description="Width of bins (interval, in days)")
+    allow: list[str] = Field(default_factory=list, description="text: permitted tokens")
+    map: dict[str, list[str]] = Field(
+        default_factory=dict, description="map: value to its coarser values, one a level"
+    )
+    system: str | None = Field(
+        default=None, description="events.code: rows of every other code system are dropped"
+    )
+    need: str = Field(description="Why the recipient needs it (minimization)")
+
+
+class Recoding(Model):
+    """How the generalisation node is found (POLICY.md, decision 12)."""
+
+    mode: Literal["search", "frozen"]
+    node: dict[str, int] = Field(default_factory=dict, description="frozen: level by released name")
+    weights: dict[str, float] = Field(default_factory=dict, description="search: loss weight")
+
+    @model_validator(mode="after")
+    def _node(self) -> Recoding:
+        if (self.mode == "frozen") != bool(self.node):
+            raise ValueError("a node exactly when the mode is frozen")
+        return self
+
+
+class People(Model):
+    """Class models for individual-level tiers; suppression is per participant."""
+
+    k: int = Field(ge=2)
+    l_diversity: int = Field(ge=1)
+    dominant_share: float = Field(gt=0, le=1)
+    dominant_margin: float = Field(ge=0, le=1)
+    t_closeness: float = Field(gt=0, le=1)
+    max_suppression: float = Field(ge=0, le=1)
+    quasi: list[str] = Field(description="Released fields that an attacker may know")
+    sensitive: list[str] = Field(default_factory=list)
+    recoding: Recoding
+    reason: str
+    owner: str
+
+
+class ModalityPolicy(Model):
+    """One modality in one tier: the fields that travel, and the adapter's settings."""
+
+    fields: dict[str, FieldRule] = Field(default_factory=dict, description="`table.field`: rule")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Checked by the adapter's own model"
+    )
+    reason: str
+    owner: str
+
+
+class Limit(Model):
+    """The number that a score must not pass: ``max`` judges its upper bound, ``min`` its lower."""
+
+    max: float | None = None
+    min: float | None = None
+    reason: str
+    owner: str
+    mend: str = Field(description="What to do when it fails")
+
+    @model_validator(mode="after")
+    def _one(self) -> Limit:
+        if (self.max is None) == (self.min is None):
+            raise ValueError("either max or min")
+        return self
+
+
+class Product(Model):
+    """One thing that a tier offers; gates judge it by every scenario that it requires."""
+
+    modality: str
+    title: str
+    enabled: bool = True
+    requires: list[str] = Field(default_factory=list, description="Scenarios; a missing one fails")
+    on_fail: Literal["drop", "stop"] = "drop"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    reason: str
+    owner: str
+
+
+class Budget(Model):
+    """Differential privacy, for one participant over all modalities and versions."""
+
+    lifetime_epsilon: float = Field(gt=0)
+    lifetime_delta: float = Field(gt=0, lt=1)
+    release_epsilon: float = Field(gt=0)
+    release_delta: float = Field(gt=0, lt=1)
+    reserve_share: float = Field(ge=0, lt=1)
+    shares: dict[str, float] = Field(description="Share of a release's budget by modality")
+    max_predicted_se: float = Field(gt=0, description="In SD units; more is refused before spending")
+    min_people_for_means: int = Field(ge=1)
+    expected_people: int = Field(ge=1, description="Used to predict errors; never the true n")
+    reason: str
+    owner: str
+
+    @model_validator(mode="after")
+    def _shares(self) -> Budget:
+        if sum(self.shares.values()) > 1 + 1e-9:
+            raise ValueError("shares that add up to at most 1")
+        return self
+
+
+class TierPolicy(Model):
+    """Everything that one tier may hold."""
+
+    title: str
+    source: Literal["curated", "controlled"] = Field(
+        description="registered is computed from controlled's candidate, never from raw"
+    )
+    linkage: Literal["series", "release"] = Field(description="Scope in which pseudonyms agree")
+    access: str = Field(description="Who may have it, one sentence")
+    statements: list[str] = Field(min_length=1, description="Honest sentences for every bundle")
+    count_rounding: int = Field(default=1, ge=1, description="Released counts are rounded to this")
+    people: People | None = None
+    budget: Budget | None = None
+    modalities: dict[str, ModalityPolicy]
+    products: dict[str, Product]
+    limits: dict[str, Limit]
+
+
+class Policy(Model):
+    """One policy. ``extends`` takes another one and changes only what is written."""
+
+    policy: str
+    edition: str
+    extends: str | None = None
+    owner: str
+    reason: str
+    terms: list[str] = Field(min_length=1, description="Data-use terms common to all tiers")
+    tiers: dict[Tier, TierPolicy]
+    unavailable: dict[str, str] = Field(
+        default_factory=dict,
+        description="Scenarios that this version of Sluice cannot run yet, with the reason; "
+        "a product that requires one is off",
+    )

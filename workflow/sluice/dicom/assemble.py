@@ -1,0 +1,87 @@
+"""From a new data set to a file: meta information, transfer syntax, length of the samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filewriter import correct_ambiguous_vr
+from pydicom.uid import UID
+
+from sluice.dicom.pixels import SAMPLES, native_bytes
+
+# An arbitrary but fixed UID of this program (PS3.5 B.2: 2.25 and a UUID as an integer).
+IMPLEMENTATION_UID = "2.25.9427520521028088919077371961476495032"
+IMPLEMENTATION_NAME = "SLUICE"
+
+
+def assemble(new: Dataset, syntax: UID, counts: Counter[str]) -> FileDataset:
+    """Make a file of a data set: file meta information from nothing, zero preamble, settled VRs.
+
+    Parameters
+    ----------
+    new
+        The data set with its SOP UIDs; its native samples are cut to the size that it tells.
+    syntax
+        The transfer syntax that the samples are in.
+    counts
+        Counts the cuts.
+
+    Raises
+    ------
+    SluiceError
+        If the image does not tell its size.
+    """
+    _cut_pixels(new, syntax, counts)
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = UID(str(new.SOPClassUID))
+    meta.MediaStorageSOPInstanceUID = UID(str(new.SOPInstanceUID))
+    meta.TransferSyntaxUID = syntax
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_NAME
+    _settle(new, syntax.is_little_endian)
+    return FileDataset(
+        BytesIO(),
+        new,
+        preamble=bytes(128),
+        file_meta=meta,
+        is_implicit_VR=syntax.is_implicit_VR,
+        is_little_endian=syntax.is_little_endian,
+    )
+
+
+def write(dataset: FileDataset, path: Path) -> None:
+    """Write an object of :func:`deidentify` in its transfer syntax: same object, same bytes."""
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+
+
+def _cut_pixels(new: Dataset, syntax: UID, counts: Counter[str]) -> None:
+    """Cut native samples to the length that the image's size gives: what follows is no picture."""
+    if syntax.is_encapsulated:
+        return
+    for keyword in SAMPLES:
+        if not new.get(keyword):
+            continue
+        expected = native_bytes(new)
+        samples, odd = new[keyword].value, expected % 2
+        if len(samples) > expected + odd:
+            counts["cut: after the pixels"] += 1
+        # In big-endian words the last sample lies behind the padding byte.
+        cut = expected if syntax.is_little_endian else expected + odd
+        new[keyword].value = samples[:cut] + bytes(expected + odd - cut)
+
+
+def _settle(new: Dataset, little_endian: bool) -> None:
+    """Decide VRs that depend on the image (``US or SS``); what stays undecided goes."""
+    correct_ambiguous_vr(new, little_endian)
+
+    def undecided(dataset: Dataset, element: DataElement) -> None:
+        if " or " in element.VR:
+            del dataset[element.tag]
+
+    new.walk(undecided)

@@ -1,0 +1,96 @@
+"""Text that may stay: words of a closed list, settings of a machine, codes of public schemes.
+
+A participant's own names and numbers never stay, whatever list holds them.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import cache
+
+from sluice.resources import resource
+
+_WORD = re.compile(r"[^\W_]+")
+_PLAIN = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,64}")  # printable ASCII, no backslash
+_LONG_NUMBER = re.compile(r"\d{5,}")
+_CODE = re.compile(r"[A-Za-z0-9.{}\[\]()/%*+'^_-]{1,16}")
+# Short codes of public coding schemes (PS3.16 Table 8-1); any other local
+# scheme (99...) may name a site.
+PUBLIC_SCHEMES = frozenset(
+    {"ACR", "BARI", "BI", "DCM", "FMA", "I10", "I10P", "I9", "I9C", "ICDO3"}
+    | {"ISO639_1", "ISO639_2", "ISO3166_1", "LN", "NCIt", "NEU", "RADLEX"}
+    | {"99SDM", "RFC3066", "RFC5646", "RXNORM", "SCT", "SNM3", "SRT", "UBERON", "UCUM", "UMLS"}
+)
+# Tokens shorter than this are looked for as whole words only.
+_INSIDE = 5
+
+
+@cache
+def vocabulary() -> dict[str, str]:
+    """Return the closed word list: case-folded word to its only spelling."""
+    text = resource("dicom", "vocabulary.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    spelling: dict[str, str] = {}
+    for word in " ".join(lines).split():
+        spelling.setdefault(word.casefold(), word)
+    return spelling
+
+
+@cache
+def own_words(tokens: frozenset[str]) -> frozenset[str]:
+    """Split a participant's own names and numbers into case-folded words of two or more letters."""
+    return frozenset(
+        word for token in tokens for word in _WORD.findall(token.casefold()) if len(word) > 1
+    )
+
+
+def mentions(text: str, own: frozenset[str]) -> bool:
+    """Say whether the text has one of the words ``own``, also run together with others."""
+    found = _WORD.findall(text.casefold())
+    run = "".join(found)
+    return not own.isdisjoint(found) or any(w in run for w in own if len(w) >= _INSIDE)
+
+
+def in_vocabulary(text: str, own: frozenset[str]) -> str:
+    """Return the words of the closed list in their order, without the participant's own."""
+    listed = vocabulary()
+    folded = (word.casefold() for word in _WORD.findall(text.replace("_", " ")))
+    return " ".join(listed[word] for word in folded if word in listed and word not in own)
+
+
+@cache
+def body_parts() -> dict[str, tuple[str, bool]]:
+    """Return region and "a face may be seen" by body part, spelled in capitals without spaces."""
+    with resource("dicom", "body_parts.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    return {row["term"]: (row["region"], row["face"] == "yes") for row in rows}
+
+
+def is_body_part(text: str, own: frozenset[str]) -> bool:
+    """Say whether the text is a body part of the shipped list or all of the closed list's words."""
+    listed = "".join(_WORD.findall(text.replace("_", " "))).upper() in body_parts()
+    return (listed and not mentions(text, own)) or wholly_in_vocabulary(text, own)
+
+
+def wholly_in_vocabulary(text: str, own: frozenset[str]) -> bool:
+    """Say whether every word is in the closed list and none is the participant's own."""
+    folded = [word.casefold() for word in _WORD.findall(text.replace("_", " "))]
+    return bool(folded) and own.isdisjoint(folded) and all(w in vocabulary() for w in folded)
+
+
+def is_setting(text: str, own: frozenset[str]) -> bool:
+    """Say whether a machine's text may stay: plain, no long number, no own word."""
+    return bool(
+        _PLAIN.fullmatch(text) and not _LONG_NUMBER.search(text) and not mentions(text, own)
+    )
+
+
+def is_device_name(text: str, own: frozenset[str]) -> bool:
+    """Say whether a device's identity may stay: plain, nothing of the participant's."""
+    return bool(_PLAIN.fullmatch(text)) and not mentions(text, own)
+
+
+def is_public_code(value: str, scheme: str, own: frozenset[str]) -> bool:
+    """Say whether a code belongs to a public coding scheme."""
+    return scheme in PUBLIC_SCHEMES and bool(_CODE.fullmatch(value)) and not mentions(value, own)

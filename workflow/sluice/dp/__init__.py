@@ -1,0 +1,1 @@
+"""Differential privacy for one participant: mechanisms, accounting, planner, products."""

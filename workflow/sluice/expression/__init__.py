@@ -1,0 +1,1 @@
+"""Expression matrices: reading by streams, genes, writing anew, aggregates above a floor."""

@@ -1,0 +1,1 @@
+"""Decisions that people take, and the records that prove them."""

@@ -1,0 +1,32 @@
+"""What every ``apply`` needs of the tier's plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sluice.files import read_json
+from sluice.jobs import Job
+
+
+def read_plan(job: Job) -> dict[str, Any]:
+    """Return the tier's plan."""
+    job.note_input(job.layout.plan(job.tier))
+    plan: dict[str, Any] = read_json(job.layout.plan(job.tier))
+    return plan
+
+
+def kept_subjects(job: Job) -> set[str]:
+    """Return the subjects whom the plan keeps: suppression is per participant, in all modalities."""
+    people = job.read(job.layout.plan_people(job.tier))
+    return set(people.loc[people["kept"], "subject"])
+
+
+def node_level(job: Job, field: str) -> int:
+    """Return the level of a released field in the plan's node; 0 for fields outside it."""
+    return int(read_plan(job)["recoding"]["node"].get(field, 0))
+
+
+def product_is_on(job: Job, product: str) -> bool:
+    """Return whether the plan has switched a product on."""
+    state = read_plan(job)["products"].get(product, {"status": "off"})
+    return bool(state["status"] == "on")

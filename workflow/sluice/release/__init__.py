@@ -1,0 +1,1 @@
+"""What leaves: bundle, seal, publication, catalogue, and the recipient's own check."""

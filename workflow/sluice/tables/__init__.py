@@ -1,0 +1,1 @@
+"""Tables: equivalence classes, generalisation, recoding search, class models and risk."""
