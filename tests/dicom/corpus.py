@@ -15,6 +15,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
+from pydicom.uid import UID
 
 from sluice.dicom.profile import ImageIdentity, Profile
 
@@ -308,7 +309,7 @@ def object_with(planted: list[Canary]) -> bytes:
     meta = dataset.file_meta
     meta.SourceApplicationEntityTitle = FILE_PLACES["source AE"]
     meta.ImplementationVersionName = FILE_PLACES["implementation"]
-    meta.PrivateInformationCreatorUID = "1.9.1"
+    meta.PrivateInformationCreatorUID = UID("1.9.1")
     meta.PrivateInformation = FILE_PLACES["private meta"].encode() + b"\0"
     dataset.preamble = FILE_PLACES["preamble"].encode().ljust(128, b"\0")
     dataset.PixelData += FILE_PLACES["after the pixels"].encode().ljust(32, b"\0")

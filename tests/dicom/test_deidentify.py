@@ -72,7 +72,6 @@ def test_samples_are_the_same_to_the_bit_in_the_same_syntax(name: str, tmp_path:
     new = read(tmp_path / "new.dcm")
     assert new.file_meta.TransferSyntaxUID == old.file_meta.TransferSyntaxUID
     if "PixelData" in old:
-        assert (new.pixel_array == old.pixel_array).all() if "dfl" in name else True
         assert new.PixelData == old.PixelData
     else:
         data = [item.WaveformData for item in old.WaveformSequence]
@@ -247,6 +246,7 @@ def identifying(dataset: FileDataset) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_all_real_files_are_processed_or_refused_and_nothing_original_is_left(
     shared_data: Path, tmp_path: Path
 ) -> None:
@@ -265,7 +265,8 @@ def test_all_real_files_are_processed_or_refused_and_nothing_original_is_left(
             assert scan_bytes(path, [n.encode() for n in needles]) or not needles
         hits = scan_bytes(out, [n.encode() for n in needles])
         leaks += [(path.name, where) for _, where in hits]
-        assert read(out).SOPInstanceUID == new_uid(old.SOPInstanceUID)
+        if not is_standard_uid(old.SOPInstanceUID):  # colour palettes have standard ones
+            assert read(out).SOPInstanceUID == new_uid(old.SOPInstanceUID)
     assert leaks == []
     assert len(paths) == 242
     assert done >= 200  # the others are stubs without pixels, or damaged

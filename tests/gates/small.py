@@ -82,8 +82,8 @@ _PUBLIC = """
     products:
       counts: {modality: clinical, title: Counts by sex, requires: [], reason: Fixed categories.,
         owner: officer, settings: {domains: {sex: [female, male]}}}
-      synthetic: {modality: clinical, title: Synthetic people, requires: [], settings: {from: counts},
-        reason: No further spend., owner: officer}
+      synthetic: {modality: clinical, title: Synthetic people, requires: [], owner: officer,
+        settings: {from: counts}, reason: No further spend.}
     limits: {}
 """
 
@@ -206,4 +206,3 @@ def write_tier(
             write_json(folder / f"{one.name}.{one.product}.json", one.to_json())
     for name, content in (tables() if released is None else released).items():
         write_table(layout.tier(tier) / "data" / name, content)
-

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.gates.small import SCORES, UTILITIES, plan, score, small_config
 
 from sluice.config import Config
 from sluice.errors import SluiceError
-from sluice.files import sha256_json, write_json
+from sluice.files import write_json
 from sluice.gates.evidence import Evidence, read_evidence
 from sluice.gates.expectations import Contract
 from sluice.gates.judge import sentence, verdicts
 from sluice.scores import Score
-from tests.gates.small import SCORES, UTILITIES, plan, score, small_config
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,9 @@ def judged(
     contracts: list[Contract] | None = None,
     planned: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    found = [Evidence("scenario", "clinical", s, sha256_json(s.to_json())) for s in scores]
+    found = [Evidence("scenario", "clinical", s, f"{s.name} {s.product}") for s in scores]
     found += [
-        Evidence("utility", "clinical", s, sha256_json(s.to_json()))
+        Evidence("utility", "clinical", s, f"{s.name} {s.product}")
         for s in (UTILITIES if utilities is None else utilities)
     ]
     settings = config.settings("validate", "registered")

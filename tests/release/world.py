@@ -22,6 +22,7 @@ from sluice.release import bundle, seal
 DIGESTS = {"code": "c" * 64, "policy": "b" * 64, "lock": "a" * 64}
 ROLES = ("data-manager", "privacy-officer")
 PERSONS = ["Paaaaaaaaaaaaaaaa", "Pbbbbbbbbbbbbbbbb"]
+SUBJECTS = ["s2aaaaaaaaaaaaaaaaaaa", "s2bbbbbbbbbbbbbbbbbbb"]
 
 _COHORT = """
 cohort: world
@@ -243,19 +244,19 @@ def _write_rest(world: World) -> None:
     told = {"age_counts": "released", "tissue_counts": "dropped"}
     write_json(layout.gates("public"), gates("public", told))
     people = [
-        ("s1", "mrn", "QZX00417"),
-        ("s1", "name", "Jxavq Qzoxqel"),
-        ("s1", "birth_date", "1893-02-03"),
-        ("s2", "birth_date", "2011-05-06"),
-        ("s2", "national_id", "48213977"),
-        ("s2", "given_name", "Vqaz"),
-        ("s2", "nickname", "former"),
+        (SUBJECTS[0], "mrn", "QZX00417"),
+        (SUBJECTS[0], "name", "Jxavq Qzoxqel"),
+        (SUBJECTS[0], "birth_date", "1893-02-03"),
+        (SUBJECTS[1], "birth_date", "2011-05-06"),
+        (SUBJECTS[1], "national_id", "48213977"),
+        (SUBJECTS[1], "given_name", "Vqaz"),
+        (SUBJECTS[1], "nickname", "former"),
     ]
     table = pd.DataFrame(people, columns=["subject", "kind", "value"])
     layout.vault_cohort.mkdir(parents=True, mode=0o700)
     write_table(layout.people("clinical"), table)
-    rows = [("s1", PERSONS[0], "sop_uid", "1.2.826.0.1.777.42.1", "2.25.10")]
-    rows += [("s2", PERSONS[1], "sop_uid", "1.2.826.0.1.777.42.2", "2.25.11")]
+    rows = [(SUBJECTS[0], PERSONS[0], "sop_uid", "1.2.826.0.1.777.42.1", "2.25.10")]
+    rows += [(SUBJECTS[1], PERSONS[1], "sop_uid", "1.2.826.0.1.777.42.2", "2.25.11")]
     columns = ["subject", "person", "kind", "original", "new"]
     write_table(layout.crosswalk("controlled", "imaging", "p00of02"), pd.DataFrame(rows, columns=columns))
 

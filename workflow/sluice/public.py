@@ -37,13 +37,14 @@ def question(name: str, product: Product, shares: dict[str, tuple[float, float]]
         )
     domains = {field: tuple(values) for field, values in settings["domains"].items()}
     tables = tuple(tuple(table) for table in settings["tables"])
-    return CountsPlan(name, domains, tables, epsilon, delta)
+    return CountsPlan(name, domains, tables, epsilon, delta, settings["mechanism"])
 
 
 def questions(job: Job) -> dict[str, Plan]:
     """Return every question that the policy's public tier asks, with its share of the budget.
 
-    A modality's share is split equally among its questions; δ is split the same way.
+    A modality's share is split equally among its questions; δ is split the same way. Gaussian
+    questions alone share μ²; beside Laplace noise, which composes worse, shares of ε add up.
     """
     products = job.config.policy.tiers["public"].products
     budget = job.config.policy.tiers["public"].budget
@@ -52,7 +53,10 @@ def questions(job: Job) -> dict[str, Plan]:
     asking = {n: p for n, p in products.items() if "from" not in p.settings and p.enabled}
     by_modality = pd.Series({n: p.modality for n, p in asking.items()}).value_counts()
     weights = {n: budget.shares[p.modality] / by_modality[p.modality] for n, p in asking.items()}
-    epsilons = split_epsilon(budget.release_epsilon, budget.release_delta, weights)
+    if any(p.settings.get("mechanism") == "laplace" for p in asking.values()):
+        epsilons = {n: budget.release_epsilon * weight for n, weight in weights.items()}
+    else:
+        epsilons = split_epsilon(budget.release_epsilon, budget.release_delta, weights)
     shares = {n: (epsilons[n], budget.release_delta * weights[n]) for n in asking}
     found = {n: question(n, p, shares) for n, p in asking.items()}
     return {n: plan for n, plan in found.items() if plan is not None}

@@ -8,10 +8,8 @@ dates and mapped UIDs.
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pydicom
@@ -26,13 +24,11 @@ from pydicom.uid import UID
 from sluice.dicom import values, words
 from sluice.dicom.assemble import assemble, write
 from sluice.dicom.profile import ImageIdentity, Profile
+from sluice.dicom.reader import UNREADABLE
 from sluice.dicom.rules import DATES, TEXT, Action, Rules, load_rules
 from sluice.errors import SluiceError
 
 __all__ = ["ImageIdentity", "Profile", "deidentify", "write"]
-
-# What pydicom raises for a value that does not fit its VR.
-UNREADABLE = (ValueError, TypeError, OverflowError, KeyError, NotImplementedError, struct.error)
 
 # PS3.16 CID 7050, De-identification Method.
 _METHODS = {
@@ -74,13 +70,6 @@ _ISO = "ISO_1"  # ISO_10918_1 is a compression method, no long number
 _NUMBER = 5
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where in the object a dataset lies: ``dummy`` inside a sequence that the profile replaces."""
-
-    dummy: bool = False
-
-
 def deidentify(
     dataset: FileDataset, profile: Profile, identity: ImageIdentity, rules: Rules | None = None
 ) -> tuple[FileDataset, Counter[str]]:
@@ -107,17 +96,15 @@ def deidentify(
     SluiceError
         If the SOP class is private, or the pixel data has no readable size.
     """
-    sop_class = str(dataset.SOPClassUID)
-    if not values.is_standard_uid(sop_class):
+    if not values.is_standard_uid(str(dataset.SOPClassUID)):
         raise SluiceError(
             "The object is of a private SOP class, which no rule covers",
             where="(0008,0016)",
             mend="exclude the file",
         )
     writer = _Writer(profile, identity, rules or load_rules())
-    new = writer.dataset(dataset, _Place())
+    new = writer.dataset(dataset)
     writer.identify(new)
-    new.SOPClassUID, new.SOPInstanceUID = sop_class, identity.uid(str(dataset.SOPInstanceUID))
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     return assemble(new, syntax, writer.counts), writer.counts
 
@@ -135,10 +122,13 @@ class _Writer:
         shift = identity.shift_days
         self.clock = values.Clock(shift, start) if moved and shift is not None else None
 
-    def dataset(self, source: Dataset, place: _Place) -> Dataset:
-        """Return the part of ``source`` that may stay."""
+    def dataset(self, source: Dataset, dummy: bool = False) -> Dataset:
+        """Return the part of ``source`` that may stay.
+
+        ``dummy``: it lies in a sequence that the profile replaces, so only its structure stays.
+        """
         new = Dataset()
-        code = self._code(source, place)
+        code = self._code(source, dummy)
         for tag in sorted(source.keys()):
             if int(tag) in _NEVER or (code and int(tag) in _CODE_TAGS):
                 continue
@@ -148,7 +138,7 @@ class _Writer:
             if tag.is_private:
                 self._private(source, element, new)
                 continue
-            kept = self._element(source, element, place)
+            kept = self._element(source, element, dummy)
             if kept is not None:
                 new.add(kept)
         new.update(code)
@@ -180,17 +170,17 @@ class _Writer:
             return None
         return element
 
-    def _element(self, source: Dataset, element: DataElement, place: _Place) -> DataElement | None:
+    def _element(self, source: Dataset, element: DataElement, dummy: bool) -> DataElement | None:
         tag, vr = int(element.tag), element.VR
         action, option = self.rules.action(tag, vr, self.profile.options)
         if vr == "SQ":
-            return self._sequence(element, action, option, place)
+            return self._sequence(element, action, option, dummy)
         if action == "X":
             self.counts["removed"] += 1
             return None
         if element.is_empty:
             return DataElement(tag, vr, element.empty_value)
-        if place.dummy and vr not in ("CS", "UI"):
+        if dummy and vr not in ("CS", "UI"):
             action = "D"
         new = self._value(source, element, action)
         if new is None and action in ("C", "K", "U"):
@@ -206,14 +196,14 @@ class _Writer:
         return _element(element, new)
 
     def _sequence(
-        self, element: DataElement, action: Action, option: str, place: _Place
+        self, element: DataElement, action: Action, option: str, dummy: bool
     ) -> DataElement | None:
         if action == "X":
             self.counts["removed"] += 1
             return None
         if option:
             self.used.add(option)
-        inside = replace(place, dummy=place.dummy or action == "D")
+        inside = dummy or action == "D"
         items = [] if action == "Z" else [self.dataset(item, inside) for item in element.value]
         self.counts["emptied" if action == "Z" else "rewritten"] += 1
         return DataElement(element.tag, "SQ", Sequence(items))
@@ -248,6 +238,7 @@ class _Writer:
         return values.DUMMIES.get(vr)
 
     def _uid(self, uid: str) -> str:
+        uid = uid.strip(" \0")
         return uid if not uid or values.is_standard_uid(uid) else self.identity.uid(uid)
 
     def _when(self, source: Dataset, element: DataElement) -> list[str] | None:
@@ -297,13 +288,13 @@ class _Writer:
         safe = code and words.is_setting(code.removeprefix(_ISO), self.own)
         return code if safe else str(values.DUMMIES["CS"])
 
-    def _code(self, source: Dataset, place: _Place) -> Dataset:
+    def _code(self, source: Dataset, dummy: bool) -> Dataset:
         """Return the item's code, if it has one: public schemes stay, any other is a dummy."""
         kind = next((word for word in _CODE_VALUES if source.get(word)), None)
         if kind is None:
             return Dataset()
         value, scheme = str(source[kind].value), str(source.get("CodingSchemeDesignator") or "")
-        if place.dummy or kind != "CodeValue" or not words.is_public_code(value, scheme, self.own):
+        if dummy or kind != "CodeValue" or not words.is_public_code(value, scheme, self.own):
             self.counts["dummy code"] += 1
             return _code("REMOVED", "REMOVED", "99SLUICE")
         meaning = str(source.get("CodeMeaning") or "")

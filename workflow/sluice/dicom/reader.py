@@ -7,6 +7,7 @@ pydicom forgives a file that ends early. So the bytes are walked first, element 
 from __future__ import annotations
 
 import mmap
+import struct
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -28,7 +29,11 @@ MAX_DEPTH = 32
 # Programs that an operating system would start if the file were run (PS3.15 notes the risk; the
 # TIFF mark of a dual-personality file is harmless, and is zeroed like every preamble on writing).
 _PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
-_UNREADABLE = (ValueError, TypeError, OverflowError, KeyError, NotImplementedError, EOFError)
+# What pydicom raises for a value that does not fit its VR.
+UNREADABLE = (
+    *(ValueError, TypeError, OverflowError, KeyError, NotImplementedError, EOFError),
+    struct.error,
+)
 
 
 def read(path: Path, *, max_header: int = MAX_HEADER) -> FileDataset:
@@ -77,7 +82,7 @@ def walk_elements(dataset: Dataset, prefix: str = "") -> Iterator[tuple[str, Dat
     for tag in sorted(dataset.keys()):
         try:
             element = dataset[tag]
-        except _UNREADABLE:
+        except UNREADABLE:
             element = DataElement(tag, "UN", b"")
         path = prefix + _name(dataset, tag)
         yield path, element
@@ -105,7 +110,7 @@ def _bytes(path: Path) -> bytes | mmap.mmap:
 def _parse(data: bytes | mmap.mmap, found: Layout) -> FileDataset:
     try:
         dataset = pydicom.dcmread(BytesIO(data), force=not found.has_prefix)
-    except (InvalidDicomError, RecursionError, *_UNREADABLE):
+    except (InvalidDicomError, RecursionError, *UNREADABLE):
         raise _refused("cannot be parsed as DICOM", "exclude it") from None
     if not isinstance(dataset, FileDataset):
         raise _refused("is a directory of files, no object", "exclude it")
@@ -134,7 +139,7 @@ def _readable(dataset: Dataset) -> Iterator[tuple[BaseTag, DataElement]]:
     for tag in list(dataset.keys()):
         try:
             yield tag, dataset[tag]
-        except _UNREADABLE:
+        except UNREADABLE:
             continue  # deidentify counts and removes it
 
 

@@ -28,6 +28,8 @@ from sluice.errors import SluiceError
 _GRAM = 4
 _NAME_PARTS = re.compile(r"[\^=\\\s]+")
 _PIXELS = 0x7FE00010
+# Stored as fixed-width numbers: whatever text they spell is found in the raw bytes.
+_BINARY_NUMBERS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
 _SEPARATOR = b"\n\0\n"
 _UNREADABLE = (
     *(ValueError, TypeError, OverflowError, KeyError, NotImplementedError, EOFError),
@@ -180,9 +182,9 @@ def _element_texts(element: DataElement, prefix: str) -> Iterator[tuple[str, str
         if element.tag != BaseTag(_PIXELS):
             yield where, element.value.decode("latin-1")
             yield where, element.value.decode("utf-16-le", errors="replace")
-    elif element.value is not None:
-        many = element.value if element.VM > 1 else [element.value]
-        for value in many:
+    elif element.VR not in _BINARY_NUMBERS and element.value is not None:
+        for value in element.value if element.VM > 1 else [element.value]:
             text = str(value)
             yield where, text
-            yield where, _NAME_PARTS.sub(" ", text)
+            if (plain := _NAME_PARTS.sub(" ", text)) != text:
+                yield where, plain

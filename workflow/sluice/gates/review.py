@@ -45,7 +45,7 @@ def write_review(config: Config, tier: str) -> None:
             tiles=_tiles(gates, plan),
             broken=_broken(gates),
             products=_products(gates, rules),
-            plots=_plots(gates),
+            plots=_plots(gates, evidence),
             attacks=[e for e in evidence if e.kind == "scenario"],
             utilities=[e for e in evidence if e.kind == "utility"],
             people=_people(config, tier, plan),
@@ -61,14 +61,21 @@ def policy_digest(config: Config) -> str:
     return sha256_json(config.policy.model_dump(mode="json", by_alias=True))[:12]
 
 
-def judged_plot(gates: Sequence[Gate], kind: str, *, name: str) -> Markup | None:
-    """Draw the gates of one kind whose numbers lie between 0 and 1; ``None`` without any."""
+def judged_plot(
+    gates: Sequence[Gate], evidence: Sequence[Evidence], kind: str, *, name: str
+) -> Markup | None:
+    """Draw the gates of one kind whose numbers lie between 0 and 1; ``None`` without any.
+
+    ``evidence`` tells what guessing reaches; ``name`` sets the picture apart from the page's others.
+    """
+    chance = {found.digest: found.score.chance for found in evidence}
     bars = [
         Bar(
             label=_short(f"{spoken(g['gate'])} · {spoken(g['product'])}"),
             estimate=g["measured"],
             bound=g["bound"],
-            limit=g["limit"] if g["limit"] is not None and g["limit"] <= 1 else None,
+            limit=g["limit"] if _drawable(g["limit"]) else None,
+            chance=chance.get(g["evidence"]) if kind == "scenario" else None,
             ok=g["verdict"] in PASSING,
         )
         for g in gates
@@ -94,9 +101,9 @@ def _drawable(value: float | None) -> bool:
     return value is not None and 0 <= value <= 1
 
 
-def _plots(gates: dict[str, Any]) -> list[dict[str, Any]]:
+def _plots(gates: dict[str, Any], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
     return [
-        {"title": title, "svg": judged_plot(gates["gates"], kind, name=f"review-{kind}")}
+        {"title": title, "svg": judged_plot(gates["gates"], evidence, kind, name=f"review-{kind}")}
         for kind, title in (("scenario", "Residual risk"), ("utility", "Utility kept"))
     ]
 

@@ -37,7 +37,7 @@ from sluice.resources import resource
 from sluice.tables.hierarchies import ALL, KINDS, levels
 
 _CODES = {
-    "full": r"^[A-Z]\d[0-9A-Z](\.[0-9A-Z]{1,4})?$",
+    "full": r"^[A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?$",
     "category": r"^[A-Z]\d[0-9A-Z]$",
     "chapter": r"^[IVX]+$",
 }
@@ -155,7 +155,7 @@ def _of_rule(name: str, rule: FieldRule, place: int) -> list[Expectation]:
         patterns = [_CODES[level] for level in names] + [r"^\*$"]
         return [_expect("values_to_match_regex", name, regex="|".join(patterns))]
     if rule.rule == "zip3":
-        return [_expect("values_to_match_regex", name, regex=r"^(\d{3}|\*)$")]
+        return [_expect("values_to_match_regex", name, regex=r"^(?:\d{3}|\*)$")]
     if rule.rule == "interval" and rule.bin and rule.top is not None:
         days = sorted({*range(0, rule.top + 1, rule.bin), rule.top})
         return [_expect("values_to_be_in_set", name, value_set=days)]

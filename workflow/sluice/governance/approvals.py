@@ -16,7 +16,7 @@ from sluice.errors import SluiceError
 from sluice.files import canonical_json, read_json, sha256_file, sha256_json, write_json, write_text
 from sluice.governance.signing import bare_key, fingerprint, is_signed, public_key, sign
 from sluice.ledger.chain import Ledger
-from sluice.release.verify import bundle_digest, verify
+from sluice.release.verify import bundle_digest, check_bag
 
 _REBUILD = "run `sluice run` again and let each role look at the new candidate"
 
@@ -38,7 +38,7 @@ def sealed(config: Config, tier: str) -> dict[str, Any]:
             "There is no sealed candidate", where=f"tier {tier}", mend="run `sluice run` first"
         )
     seal: dict[str, Any] = read_json(layout.seal(tier))
-    if verify(candidate) or bundle_digest(candidate) != seal["bundle_digest"]:
+    if check_bag(candidate) or bundle_digest(candidate) != seal["bundle_digest"]:
         raise SluiceError(
             "The candidate was altered after it was sealed", where=f"tier {tier}", mend=_REBUILD
         )

@@ -158,7 +158,7 @@ def _svg(figure: Figure, title: str) -> Markup:
     body = text[text.index("<svg") :]
     for part in _FOREIGN:
         body = re.sub(part, "", body, flags=re.DOTALL)
-    body = re.sub(r'<g id="[^"]*">', "<g>", body)  # every picture numbers its groups the same
+    body = re.sub(r'<g id="[^"]*"', "<g", body)  # every picture numbers its groups the same
     for colour, variable in _THEME.items():
         body = body.replace(colour, f"var(--{variable})")
     body = body.replace("'DejaVu Sans'", "inherit")

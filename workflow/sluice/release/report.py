@@ -60,8 +60,8 @@ def write_report(config: Config, tier: str, path: Path) -> None:
         withheld=_withheld(config, rules, gates),
         risk=_rows(judged, evidence, "scenario", rules.count_rounding),
         utility=_rows(judged, evidence, "utility", rules.count_rounding),
-        risk_plot=judged_plot(judged, "scenario", name="report-scenario"),
-        utility_plot=judged_plot(judged, "utility", name="report-utility"),
+        risk_plot=judged_plot(judged, evidence, "scenario", name="report-scenario"),
+        utility_plot=judged_plot(judged, evidence, "utility", name="report-utility"),
         contracts=sum(gate["kind"] == "contract" for gate in judged),
         **common,
     )

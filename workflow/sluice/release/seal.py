@@ -29,7 +29,7 @@ from sluice.release.needles import (
 )
 from sluice.release.policy import tier_policy
 from sluice.release.search import WINDOW, ByteSearch, byte_forms, chunks
-from sluice.release.verify import bundle_digest, verify
+from sluice.release.verify import bundle_digest, check_bag
 
 __all__ = ["Needle", "Searcher", "needles", "scan"]
 
@@ -132,7 +132,7 @@ def scan(config: Config, tier: str, found: list[Needle]) -> dict[str, Any]:
             mend="give direct identifiers their role in the cohort file and run intake again",
         )
     stated = read_json(layout.candidate_digest(tier))["bundle_digest"]
-    problems = verify(candidate)
+    problems = check_bag(candidate)
     if problems or bundle_digest(candidate) != stated:
         raise SluiceError(
             "The candidate on disk is not what was built",

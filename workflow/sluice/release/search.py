@@ -58,7 +58,8 @@ class ByteSearch:
                 return
             windows = np.frombuffer(data, dtype="<u8", count=count, offset=shift)
             likely = np.flatnonzero(self._bitmap[_hash(windows)])
-            sure = likely[np.isin(windows[likely], self._windows)]
+            nearest = np.searchsorted(self._windows[:-1], windows[likely])
+            sure = likely[self._windows[nearest] == windows[likely]]
             yield from (int(place) * WINDOW + shift + WINDOW for place in sure)
 
     def _ending(self, data: bytes, end: int) -> Iterator[str]:

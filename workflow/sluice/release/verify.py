@@ -25,13 +25,22 @@ NAMESPACE = "sluice-approval"
 
 
 def verify(bundle: Path) -> list[str]:
-    """Return what is wrong with a bundle, one sentence each; nothing when it is sound.
+    """Return what is wrong with a bundle and what lies beside it, one sentence each.
 
     Parameters
     ----------
     bundle
-        Folder of the bundle (a BagIt bag).
+        Folder of the bundle (a BagIt bag); ``approvals/`` and ``release.json`` beside it are
+        checked where they are.
     """
+    problems = check_bag(bundle)
+    if (bundle / TAG_MANIFEST).is_file():
+        problems += _check_release(bundle) + check_signatures(bundle)
+    return problems
+
+
+def check_bag(bundle: Path) -> list[str]:
+    """Return what is wrong inside a bundle; nothing when every file is listed and unaltered."""
     if not bundle.is_dir():
         return ["There is no such folder."]
     missing = [n for n in ("bagit.txt", MANIFEST, TAG_MANIFEST) if not (bundle / n).is_file()]
@@ -47,9 +56,7 @@ def verify(bundle: Path) -> list[str]:
     for path in sorted(listed):
         problems += _check_file(bundle, path, listed[path])
     problems += _unlisted(bundle, set(listed) | {TAG_MANIFEST})
-    problems += _check_oxum(bundle, payload)
-    problems += _check_release(bundle)
-    return problems + check_signatures(bundle)
+    return problems + _check_oxum(bundle, payload)
 
 
 def bundle_digest(bundle: Path) -> str:
