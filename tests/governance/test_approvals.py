@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.release.world import ROLES, World
 
 from sluice.errors import SluiceError
 from sluice.files import read_json, write_json
@@ -10,7 +11,6 @@ from sluice.governance.approvals import approve, check, signed_by
 from sluice.governance.signing import is_signed, public_key, sign
 from sluice.ledger.chain import Ledger
 from sluice.release.verify import check_bag
-from tests.release.world import ROLES, World
 
 TIER = "controlled"
 
@@ -96,7 +96,9 @@ def test_copying_a_signature_to_another_role_does_not_count(sealed: World) -> No
     approve(sealed.config, TIER, ROLES[0], sealed.key(ROLES[0]))
     folder = sealed.layout.approvals(TIER)
     file = sealed.config.site.approvers
-    file.write_text(file.read_text().replace(f"roles: [{ROLES[0]}]", f"roles: [{', '.join(ROLES)}]"))
+    file.write_text(
+        file.read_text().replace(f"roles: [{ROLES[0]}]", f"roles: [{', '.join(ROLES)}]")
+    )
     for ending in (".sig", ".json"):
         (folder / (ROLES[1] + ending)).write_bytes((folder / (ROLES[0] + ending)).read_bytes())
     assert check(sealed.config, TIER) == [

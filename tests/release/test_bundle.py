@@ -9,11 +9,11 @@ from pathlib import Path
 import bagit
 import pytest
 from rocrate.rocrate import ROCrate
+from tests.release.world import DIGESTS, World, gates, make_world, records
 
 from sluice.errors import SluiceError
 from sluice.files import folder_index, read_json, write_json
 from sluice.release.bundle import build
-from tests.release.world import DIGESTS, World, gates, make_world, records
 
 
 def test_the_library_bagit_accepts_the_candidate(world: World) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.release.world import ROLES, World, write_config
 
 from sluice.config import Config
 from sluice.errors import SluiceError
@@ -16,7 +17,6 @@ from sluice.governance.approvals import approve
 from sluice.ledger.chain import Ledger
 from sluice.release.publish import publish
 from sluice.release.verify import verify
-from tests.release.world import ROLES, World, write_config
 
 TIER = "controlled"
 STEPS = (
@@ -97,7 +97,7 @@ def test_published_files_are_copies_that_nobody_can_write(approved: World) -> No
 def test_the_shipped_verifier_checks_bundle_and_signatures(approved: World) -> None:
     publish(approved.config, TIER)
     bundle = approved.layout.published(TIER) / "bundle"
-    command = [sys.executable, "-I", "-S", approved.layout.store / "verify.py", bundle]
+    command = [sys.executable, "-I", "-S", str(approved.layout.store / "verify.py"), str(bundle)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("signed for") == 2

@@ -14,6 +14,7 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.release.world import PERSONS, World
 
 from sluice.errors import SluiceError
 from sluice.files import read_json, write_json
@@ -23,7 +24,6 @@ from sluice.release.needles import Needle, Vocabulary, Wanted, days_in, rule_for
 from sluice.release.seal import Searcher
 from sluice.release.search import ByteSearch
 from sluice.release.verify import bundle_digest
-from tests.release.world import PERSONS, World
 
 CANARY = "QZX00417"
 LETTERS = st.text("abcdefgh", min_size=8, max_size=20)
@@ -145,14 +145,14 @@ def _dicom_tail(folder: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\0" * 8 + CANARY.encode())
 
 
-PLACES: dict[str, Callable[[Path], None]] = {
+PLACES: dict[str, Callable[[Path], object]] = {
     "markdown": lambda f: _append(f / "README.md", f"\nby {CANARY}\n"),
     "html": lambda f: _append(f / "report.html", f"<!-- {CANARY} -->"),
     "html entity": lambda f: _append(f / "report.html", f"<p>&#81;{CANARY[1:]}</p>"),
     "json escape": lambda f: (f / "transformations.json").write_text(
-        json.dumps(
-            read_json(f / "transformations.json") | {"x": "@@"}, ensure_ascii=True
-        ).replace("@@", "\\u0051" + CANARY[1:])
+        json.dumps(read_json(f / "transformations.json") | {"x": "@@"}, ensure_ascii=True).replace(
+            "@@", "\\u0051" + CANARY[1:]
+        )
     ),
     "url escape": lambda f: _append(f / "README.md", f"(x/%51{CANARY[1:]})"),
     "parquet cell": _parquet_cell,
@@ -240,6 +240,18 @@ def test_own_dates_are_found_and_anothers_by_chance_are_not(world: World) -> Non
     table = pd.read_parquet(path)
     table["person"] = PERSONS[1]
     table.to_parquet(path)
+    world.build()
+    with pytest.raises(SluiceError, match="birth_date"):
+        world.seal()
+
+
+def test_a_date_that_belongs_to_nobody_counts_whoever_was_born_then(world: World) -> None:
+    path = world.layout.data("controlled", "clinical", "all") / "visits.parquet"
+    table = pq.read_table(path).replace_schema_metadata({b"made": b"2011-05-06T10:00"})
+    world.build()
+    world.seal()
+    pq.write_table(table.drop_columns(["date"]), path)
+    world.rows = [row for row in world.rows if row["column"] != "date"]
     world.build()
     with pytest.raises(SluiceError, match="birth_date"):
         world.seal()

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.release.world import World
 
 from sluice.release import verify as module
 from sluice.release.verify import MANIFEST, TAG_MANIFEST, verify
-from tests.release.world import World
 
 
 @pytest.fixture

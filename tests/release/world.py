@@ -59,7 +59,9 @@ tiers:
     statements: [Tested attacker is T., Not tested is N., Evidence and no finding.]
     modalities:
       clinical:
-        {{reason: Coarse records, owner: officer, fields: {{visits.date: {{rule: shift_date, need: x}}}}}}
+        reason: Coarse records
+        owner: officer
+        fields: {{visits.date: {{rule: shift_date, need: x}}}}
       bulk: {{reason: A matrix, owner: officer}}
       imaging: {{reason: Clean headers, owner: officer}}
     products:
@@ -117,7 +119,18 @@ def make_keys(folder: Path) -> dict[str, str]:
     """Make a key for each role, the builder and a stranger; return the public keys."""
     folder.mkdir()
     for name in (*ROLES, "builder", "stranger"):
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", folder / name]
+        command = [
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            name,
+            "-f",
+            str(folder / name),
+        ]
         subprocess.run(command, check=True)
     return {p.stem: p.read_text().strip() for p in folder.glob("*.pub")}
 
@@ -163,13 +176,17 @@ class World:
 
 def records(tier: str) -> list[dict[str, Any]]:
     """Internal records, with inputs that must never be published."""
-    common = {"code": "1" * 64, "settings": "2" * 64, "lock": "3" * 64, "part": "all"}
+    common: dict[str, Any] = {
+        "code": "1" * 64,
+        "settings": "2" * 64,
+        "lock": "3" * 64,
+        "part": "all",
+    }
     common |= {"inputs": {"raw/people.csv": "4" * 64}, "outputs": {"x": "5" * 64}}
     common |= {"versions": {"pandas": "2.3.3", "python": "3.11"}}
     return [
         common | {"stage": "curate", "tier": "", "modality": "clinical", "counts": {"lost": 3}},
-        common
-        | {"stage": "apply", "tier": tier, "modality": "clinical", "counts": {"a: rule": 7}},
+        common | {"stage": "apply", "tier": tier, "modality": "clinical", "counts": {"a: rule": 7}},
         common
         | {"stage": "apply", "tier": tier, "modality": "imaging", "counts": {"headers: x": 41}},
     ]
@@ -240,7 +257,9 @@ def _write_rest(world: World) -> None:
     plan = {"modalities": {m: {"files": f} for m, f in files.items()}}
     write_json(layout.plan("controlled"), plan)
     offered = {"clinical_table": "released", "gene_matrix": "released", "studies": "released"}
-    write_json(layout.gates("controlled"), gates("controlled", offered | {"group_means": "dropped"}))
+    write_json(
+        layout.gates("controlled"), gates("controlled", offered | {"group_means": "dropped"})
+    )
     told = {"age_counts": "released", "tissue_counts": "dropped"}
     write_json(layout.gates("public"), gates("public", told))
     people = [
@@ -258,7 +277,9 @@ def _write_rest(world: World) -> None:
     rows = [(SUBJECTS[0], PERSONS[0], "sop_uid", "1.2.826.0.1.777.42.1", "2.25.10")]
     rows += [(SUBJECTS[1], PERSONS[1], "sop_uid", "1.2.826.0.1.777.42.2", "2.25.11")]
     columns = ["subject", "person", "kind", "original", "new"]
-    write_table(layout.crosswalk("controlled", "imaging", "p00of02"), pd.DataFrame(rows, columns=columns))
+    write_table(
+        layout.crosswalk("controlled", "imaging", "p00of02"), pd.DataFrame(rows, columns=columns)
+    )
 
 
 def _dictionary_rows() -> list[dict[str, Any]]:
@@ -266,8 +287,10 @@ def _dictionary_rows() -> list[dict[str, Any]]:
         "data/clinical/visits.parquet": ["person", "date", "smoking", "age"],
         "data/bulk/expression.h5ad": ["X", "obs/person", "obs/tissue", "obs/_index", "var/_index"],
         "data/bulk/group_means.parquet": ["tissue", "mean"],
-        "data/imaging/**/*.dcm": ["SOPClassUID", "SOPInstanceUID", "PatientID", "StudyDate"]
-        + ["Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "PixelData"],
+        "data/imaging/**/*.dcm": [
+            *("SOPClassUID", "SOPInstanceUID", "PatientID", "StudyDate", "PixelData"),
+            *("Rows", "Columns", "BitsAllocated", "SamplesPerPixel"),
+        ],
         "data/products/age_counts.parquet": ["group", "value"],
         "data/products/tissue_counts.parquet": ["group", "value"],
     }

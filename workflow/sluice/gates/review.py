@@ -66,7 +66,7 @@ def judged_plot(
 ) -> Markup | None:
     """Draw the gates of one kind whose numbers lie between 0 and 1; ``None`` without any.
 
-    ``evidence`` tells what guessing reaches; ``name`` sets the picture apart from the page's others.
+    ``evidence`` tells what guessing reaches; ``name`` sets it apart from the page's other pictures.
     """
     chance = {found.digest: found.score.chance for found in evidence}
     bars = [

@@ -100,12 +100,14 @@ class Searcher:
         return {self.wanted.tokens[word] for word in words & self.wanted.tokens.keys()}
 
     def _dates(self, content: Content) -> set[str]:
-        dates = self.wanted.dates
-        if self._own_dates and content.owned:
+        dates, texts = self.wanted.dates, set(content.texts)
+        kinds: set[str] = set()
+        if self._own_dates:
+            texts -= {text for _, text in content.owned}
             own = ((who, day) for who, text in content.owned for day in days_in(text))
-            return {dates[day][who] for who, day in own if who in dates.get(day, {})}
-        days = {day for text in content.texts for day in days_in(text)}
-        return {kind for day in days & dates.keys() for kind in dates[day].values()}
+            kinds = {dates[day][who] for who, day in own if who in dates.get(day, {})}
+        days = {day for text in texts for day in days_in(text)}
+        return kinds | {kind for day in days & dates.keys() for kind in dates[day].values()}
 
 
 def scan(config: Config, tier: str, found: list[Needle]) -> dict[str, Any]:

@@ -94,8 +94,11 @@ def _is_payload(path: str) -> bool:
 
 
 def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()  # hashlib.file_digest would need Python 3.11
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+        while piece := handle.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _check_file(bundle: Path, path: str, digest: str) -> list[str]:

@@ -1,0 +1,158 @@
+"""Aggregates of expression over groups: what the plan allows, and the attacks on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from sluice.attacks.membership import membership, release_of
+from sluice.expression.aggregate import Floors, Released, effective_dimension, group_means
+from sluice.expression.genes import gene_sets
+from sluice.expression.singlecell import CellSource
+from sluice.expression.values import log_normalise
+from sluice.scores import Score
+
+
+def log_values(values: np.ndarray, kind: str) -> np.ndarray:
+    """Return logarithms of expression values of any kind."""
+    if kind == "counts":
+        return np.asarray(log_normalise(values))
+    return np.log1p(values) if kind == "tpm" else np.asarray(values, dtype=float)
+
+
+def log_rows(source: CellSource, columns: Sequence[int], block: int = 256) -> Iterator[np.ndarray]:
+    """Yield the logarithms of all rows at the chosen columns, a block at a time."""
+    for matrix in source.iter_rows(np.arange(source.n_cells), block):
+        yield log_values(matrix[:, columns].toarray(), source.value_kind)
+
+
+def chosen_sets(names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the shipped sets of these names."""
+    known = gene_sets()
+    return {name: known[name] for name in names}
+
+
+def planned_groups(
+    keys: pd.DataFrame, by: Sequence[str], floors: Floors, within: Sequence[str] = ()
+) -> Released:
+    """Return the groups that may leave, decided exactly as their means will be."""
+    there = keys.dropna(subset=list(by)).reset_index(drop=True)
+    zeros = np.zeros((len(there), 1))
+    found = group_means(there, zeros, ["any"], by, floors, within=within, decimals=0)
+    return Released(found.table[list(by)].drop_duplicates(), found.refused)
+
+
+def only_planned(table: pd.DataFrame, by: Sequence[str], planned: list[list[str]]) -> pd.DataFrame:
+    """Keep the rows of groups that the plan names: `apply` decides nothing."""
+    allowed = {tuple(group) for group in planned}
+    rows = [tuple(row) in allowed for row in table[list(by)].itertuples(index=False)]
+    return table[np.array(rows, dtype=bool)].reset_index(drop=True)
+
+
+def count_score(
+    name: str, product: str, value: float, n: int, knows: str, note: str, **detail: object
+) -> Score:
+    """Return a score that is a count over what was released, not an estimate."""
+    return Score(
+        name=name,
+        product=product,
+        attacker_knows=knows,
+        estimate=float(value),
+        lower=float(value),
+        upper=float(value),
+        n=n,
+        limit_key=name,
+        note=note,
+        detail=dict(detail),
+    )
+
+
+def floor_faults(
+    table: pd.DataFrame,
+    keys: pd.DataFrame,
+    by: Sequence[str],
+    floors: Floors,
+    within: Sequence[str] = (),
+) -> int:
+    """Count released groups that break a floor, counting donors anew from the rows behind them.
+
+    ``keys`` holds ``donor``, the columns of ``by`` and, for cells, ``cells``. A group whose stated
+    number of donors is not the counted one is a fault too.
+    """
+    enough = keys[keys["cells"] >= floors.cells] if "cells" in keys else keys
+    faults = 0
+    for label, rows in table.groupby(list(by), sort=True):
+        group = dict(zip(by, label, strict=True))
+        donors = set(_where(enough, group)["donor"])
+        whole = set(_where(enough, {name: group[name] for name in within})["donor"])
+        outside = len(whole - donors)
+        stated = set(rows["donors"])
+        faults += len(donors) < floors.donors or 0 < outside < floors.donors
+        faults += stated != {len(donors)}
+    return faults
+
+
+def _where(table: pd.DataFrame, values: Mapping[str, object]) -> pd.DataFrame:
+    for name, value in values.items():
+        table = table[table[name] == value]
+    return table
+
+
+def floor_score(faults: int, donors: int, groups: int, product: str) -> Score:
+    """Return the scenario ``group_floor``."""
+    return count_score(
+        "group_floor",
+        product,
+        faults,
+        donors,
+        "which groups were published and how many donors each has",
+        "Groups under the floor of donors, inside or outside, counted anew from the released rows; "
+        "differences to earlier releases are not compared.",
+        groups=groups,
+    )
+
+
+@dataclass(frozen=True)
+class DonorGroup:
+    """One group's donors for the attacks on its mean: donors x features, all and members."""
+
+    released: np.ndarray
+    raw: np.ndarray
+    members: np.ndarray
+
+
+def mean_scores(groups: Sequence[DonorGroup], decimals: int, product: str) -> list[Score]:
+    """Return ``membership`` and ``effective_dimension``: of each the worst group.
+
+    ``released`` are the set scores that were averaged, ``raw`` all genes (positive control).
+    """
+    found = [
+        membership(
+            release_of(group.released, group.members, decimals),
+            release_of(group.raw, group.members, None),
+            "membership",
+            product,
+        )
+        for group in groups
+        if (~group.members).sum() > 4
+    ]
+    shares = [
+        effective_dimension(group.released[group.members], decimals) / group.members.sum()
+        for group in groups
+    ]
+    scores = [replace(max(found, key=lambda score: score.upper))] if found else []
+    if shares:
+        scores.append(
+            count_score(
+                "effective_dimension",
+                product,
+                max(shares),
+                min(int(group.members.sum()) for group in groups),
+                "the published numbers and how many donors are behind them",
+                "Independent numbers a donor, of this release alone; the worst group.",
+            )
+        )
+    return scores
