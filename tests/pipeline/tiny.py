@@ -1,4 +1,4 @@
-"""A cohort small enough to be run for every bad input: 60 people, two tables, consent, one tier.
+"""A cohort small enough to be run for every bad input: 72 people, two tables, consent, one tier.
 
 Every cell that could identify somebody starts with ``CANARY``: none may be seen outside the vault.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "tiny/v1"
-PEOPLE = 60
+PEOPLE = 72
 CANARY = "CANARY"
 
 _SITE = """
@@ -72,8 +72,19 @@ version: v1
 title: A tiny release
 cut_date: 2025-01-01
 published: 2025-02-01
-policy: default
+policy: tiny
 tiers: [controlled]
+"""
+_POLICY = """
+policy: tiny
+edition: "1"
+extends: default
+owner: privacy-officer
+reason: Recoding frozen, so that an edit of the raw tables does not move it.
+tiers:
+  controlled:
+    people:
+      recoding: {mode: frozen, node: {age: 2}}
 """
 _HEADER = (
     "mrn", "name", "birth_date", "sex", "postcode", "country", "smoking", "height_cm",
@@ -178,6 +189,7 @@ def make_tiny(home: Path) -> Tiny:
     tiny.config.write_text(_SITE)
     tiny.cohort.write_text(_COHORT)
     (home / "config/releases/tiny/v1.yaml").write_text(_RELEASE)
+    (home / "config/policies/tiny.yaml").write_text(_POLICY)
     shutil.copy(ROOT / "config/policies/default.yaml", home / "config/policies")
     tiny.write("people.csv", [_person(n) for n in range(PEOPLE)])
     tiny.write("visits.csv", [_visit(n, time) for n in range(PEOPLE) for time in range(4)])
@@ -197,10 +209,10 @@ def ward(number: int) -> str:
 
 
 def _person(number: int) -> dict[str, str]:
-    born = date(1940 + 20 * (number % 3), 3, 1) + timedelta(days=number)
+    born = date(1946 + 20 * (number % 3) + number // 6, 3, 1) + timedelta(days=number)
     cells = (
         mrn(number), f"{CANARY} Name{number:03d}", born.isoformat(), "fm"[number // 3 % 2],
-        "60601", "US", ("never", "former", "current")[number // 6 % 3], str(160 + number % 20),
+        f"606{number // 6:02d}", "US", ("never", "former", "current")[number // 6 % 3], str(160 + number % 20),
         "C34.1", f"stable, seen by {CANARY}",
     )  # fmt: skip
     return dict(zip(_HEADER, cells, strict=True))

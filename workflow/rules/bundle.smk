@@ -14,6 +14,7 @@ rule bundle:
         scores=lambda w: [index(LAYOUT.score(w.tier, m)) for m in scored(w.tier)],
         utility=lambda w: [index(LAYOUT.utility(w.tier, m)) for m in scored(w.tier)],
         plan=lambda w: str(LAYOUT.plan(w.tier)),
+        workflow=str(shipped() / "Snakefile"),  # a copy travels in the bundle
         resources=resources("bundle"),
     output:
         candidate=str(LAYOUT.candidate_digest("{tier}")),

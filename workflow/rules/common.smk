@@ -1,5 +1,5 @@
 """
-What the rule files share: every path from Layout, every digest from the library.
+Shared by all rule files. Every path comes from Layout, every digest from the library.
 
 Parameters hold digests, never values; paths hold cohort, version, tier, stage, modality, part.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sluice.code import adapters_of, code_digest, lock_digest, resources_of, script_path
 from sluice.config import Config, Layout
+from sluice.resources import shipped
 
 CONFIG = Config.load(
     Path(config.get("site", "config/config.yaml")).absolute(), config.get("release", "demo/2026q1")

@@ -25,5 +25,6 @@ rule dp_measure:
         lock=LOCK,
     log:
         log("dp_measure"),
+    retries: 0  # a second try could draw twice
     shell:
         call("dp_measure")

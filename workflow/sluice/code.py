@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from sluice.resources import resource, shipped
@@ -40,7 +40,7 @@ def script_path(script: str) -> Path:
     return shipped() / "workflow" / "scripts" / f"{script}.py"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(path: Path) -> tuple[frozenset[Path], frozenset[Path]]:
     """Return our files that ``path`` imports, and the resources that it names."""
     modules: set[str] = set()
@@ -72,7 +72,7 @@ def _files(module: str) -> set[Path]:
     return files
 
 
-@lru_cache(maxsize=None)
+@cache
 def closure(script: str, modality: str | None = None) -> tuple[Path, ...]:
     """Return the script and every file of ours that it can import, sorted.
 
@@ -94,7 +94,7 @@ def closure(script: str, modality: str | None = None) -> tuple[Path, ...]:
     return tuple(sorted(done))
 
 
-@lru_cache(maxsize=None)
+@cache
 def code_digest(script: str, *modalities: str) -> str:
     """Return the digest of the closure's paths and bytes, over one or several adapters."""
     files = {path for modality in modalities or (None,) for path in closure(script, modality)}
@@ -106,7 +106,7 @@ def code_digest(script: str, *modalities: str) -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=None)
+@cache
 def resources_of(script: str, *modalities: str) -> tuple[str, ...]:
     """Return the shipped resource files that the closure reads, sorted."""
     found: set[Path] = set()

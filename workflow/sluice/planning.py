@@ -47,8 +47,8 @@ def plan(job: Job) -> None:
         job.layout.plan(job.tier),
         {
             "tier": job.tier,
-            "policy": job.config.policy.policy,
-            "edition": job.config.policy.edition,
+            "policy": settings.policy,
+            "edition": settings.edition,
             "recoding": recoding,
             "people": {
                 "candidates": len(people),
@@ -112,8 +112,8 @@ def _classes(
     sensitive = [s for s in policy.sensitive if s in table.columns and s not in known_to_all]
     ladders = {q: usable(table[q], rules[q]) if q in rules else {0: _same} for q in quasi}
     limits = {
-        "l_by_sensitive": {s: policy.l_diversity for s in sensitive},
-        "t_by_sensitive": {s: policy.t_closeness for s in sensitive},
+        "l_by_sensitive": dict.fromkeys(sensitive, policy.l_diversity),
+        "t_by_sensitive": dict.fromkeys(sensitive, policy.t_closeness),
         "dominant": policy.dominant_share,
         "margin": policy.dominant_margin,
     }
@@ -157,7 +157,9 @@ def _classes(
 
 
 def _recoded(
-    table: pd.DataFrame, ladders: dict[str, dict[int, Callable[..., pd.Series]]], node: dict[str, int]
+    table: pd.DataFrame,
+    ladders: dict[str, dict[int, Callable[..., pd.Series]]],
+    node: dict[str, int],
 ) -> pd.DataFrame:
     out = table.copy()
     for name, level in node.items():

@@ -9,7 +9,7 @@ import pandas as pd
 from sluice.attacks.dp_audit import audit_counts, audit_means
 from sluice.config.policy import Product
 from sluice.dp.accounting import split_epsilon
-from sluice.dp.planner import Plan, predict_error, refusal
+from sluice.dp.planner import Plan, refusal
 from sluice.dp.plans import CountsPlan, MeansPlan
 from sluice.dp.products import Account, Measured, measure_counts, measure_means
 from sluice.dp.synthetic import sample_rows
@@ -32,9 +32,7 @@ def question(name: str, product: Product, shares: dict[str, tuple[float, float]]
         clip = float(settings.get("clip", 3.0)) * size**0.5
         features = settings.get("features") or [f"feature_{n + 1:02d}" for n in range(size)]
         labels = ("all",)
-        return MeansPlan(
-            name, tuple(features), "group", labels, clip, clip**0.5, epsilon, delta
-        )
+        return MeansPlan(name, tuple(features), "group", labels, clip, clip**0.5, epsilon, delta)
     domains = {field: tuple(values) for field, values in settings["domains"].items()}
     tables = tuple(tuple(table) for table in settings["tables"])
     return CountsPlan(name, domains, tables, epsilon, delta, settings["mechanism"])
@@ -46,8 +44,7 @@ def questions(job: Job) -> dict[str, Plan]:
     A modality's share is split equally among its questions; δ is split the same way. Gaussian
     questions alone share μ²; beside Laplace noise, which composes worse, shares of ε add up.
     """
-    products = job.config.policy.tiers["public"].products
-    budget = job.config.policy.tiers["public"].budget
+    products, budget = job.settings.products or {}, job.settings.budget
     if budget is None:
         raise SluiceError("The public tier has no budget", mend="add `budget:` to the policy")
     asking = {n: p for n, p in products.items() if "from" not in p.settings and p.enabled}
@@ -64,7 +61,7 @@ def questions(job: Job) -> dict[str, Plan]:
 
 def refusals(job: Job) -> dict[str, str]:
     """Return why products are not worth asking, before anything is spent."""
-    budget = job.config.policy.tiers["public"].budget
+    budget = job.settings.budget
     assert budget is not None
     found = {name: refusal(plan, budget) for name, plan in questions(job).items()}
     return {name: reason for name, reason in found.items() if reason}
@@ -146,28 +143,23 @@ def _require_passed(job: Job) -> None:
 
 
 def audit_products(job: Job) -> list[Score]:
-    """Audit the mechanism of every public product that is on, on synthetic data, without a spend."""
+    """Audit the mechanism of every public product that is on, on made-up people; no spend."""
     plan = read_json(job.layout.plan("public"))
     scores = []
     for name, asked in questions(job).items():
         if plan["products"][name]["status"] != "on":
             continue
-        counts = isinstance(asked, CountsPlan)
-        score = audit_counts(asked, product=name) if counts else audit_means(asked, product=name)
+        score = (
+            audit_counts(asked, product=name)
+            if isinstance(asked, CountsPlan)
+            else audit_means(asked, product=name)
+        )
         scores.append(score)
         derived = [
             n for n, p in (job.settings.products or {}).items() if p.settings.get("from") == name
         ]
         scores += [Score(**{**score.to_json(), "product": n}) for n in derived]
     return scores
-
-
-def predicted_errors(job: Job) -> dict[str, float]:
-    """Return the predicted standard error of each question, in SD units; a policy fact."""
-    budget = job.config.policy.tiers["public"].budget
-    assert budget is not None
-    people = budget.expected_people
-    return {name: predict_error(plan, people) for name, plan in questions(job).items()}
 
 
 _COLUMNS = {

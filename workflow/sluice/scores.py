@@ -1,4 +1,4 @@
-"""One measured number about a candidate, with its bounds: the record of every attack and utility."""
+"""One measured number about a candidate, with its bounds: what attacks and utilities return."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Score:
     chance
         What guessing reaches; ``None`` where it has no meaning.
     limit_key
-        Key of the policy's limit that judges ``upper`` (for utility: a floor that judges ``lower``).
+        Key of the policy's limit that judges ``upper`` (utility: a floor that judges ``lower``).
     evidence
         The positive control: the same attack on raw, e.g. ``{"raw": 0.97, "works": True}``.
         Empty for deterministic counts, which need none.

@@ -105,11 +105,13 @@ def _raw_facts(job: Job) -> pd.DataFrame:
 
 def _recode(job: Job, known: pd.DataFrame) -> pd.DataFrame:
     """Put an attacker's knowledge through what the tier (and the one below it) did."""
-    tiers = ["controlled", job.tier] if job.settings.source == "controlled" else [job.tier]
+    steps = [(job.tier, job.settings.modalities or {})]
+    if job.settings.source == "controlled":
+        steps.insert(0, ("controlled", job.settings.below or {}))
     out = known.copy()
-    for tier in tiers:
+    for tier, modalities in steps:
         plan = read_json(job.layout.plan(tier))
-        ladders = field_ladders(job.config.policy.tiers[tier].modalities)
+        ladders = field_ladders(modalities)
         for name, level in plan["recoding"]["node"].items():
             if name in out and name in ladders:
                 out[name] = ladders[name][level](out[name])

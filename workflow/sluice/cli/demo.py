@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from sluice.cli.options import with_config
 from sluice.cli.run import build
-from sluice.code import code_digest, lock_digest
+from sluice.code import code_digest, lock_digest, script_path
 from sluice.config import Config, load_site
 from sluice.config.site import Site
 from sluice.demo import make_cohort
@@ -57,7 +57,7 @@ def prepare(site: Site, config: Config) -> None:
     home = site.vault.parent
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     marker = home / "DEMO.json"
-    built_by = {"demo": sha256_json([lock_digest(), code_digest("bundle", *config.modalities), code_digest("score", *config.modalities), _policy(config)])}
+    built_by = {"demo": _fingerprint(config)}
     if marker.exists() and read_json(marker) != built_by:
         click.echo("The demo was built by other code: starting it afresh.", err=True)
         for place in (site.work, site.vault, site.store, site.raw):
@@ -80,8 +80,12 @@ def prepare(site: Site, config: Config) -> None:
     _make_approvers(site)
 
 
-def _policy(config: Config) -> str:
-    return sha256_json(config.policy.model_dump(mode="json"))
+def _fingerprint(config: Config) -> str:
+    """Return a digest of everything that shapes the demo: code, lock, configuration."""
+    scripts = sorted(path.stem for path in script_path("intake").parent.glob("*.py"))
+    code = [code_digest(script, *config.modalities) for script in scripts]
+    settings = [m.model_dump(mode="json") for m in (config.cohort, config.policy, config.release)]
+    return sha256_json([lock_digest(), code, settings])
 
 
 def _key(site: Site, role: str) -> Path:
@@ -111,14 +115,12 @@ def summary(config: Config, tier: str) -> str:
     """Return one line: products with verdicts, the largest bound against its limit, utility."""
     gates = read_json(config.layout.gates(tier))
     products = ", ".join(f"{n} {p['status']}" for n, p in sorted(gates["products"].items()))
-    risks = [
-        (g["bound"] / g["limit"], g)
-        for g in gates["gates"]
-        if g["kind"] == "scenario" and g["verdict"] == "pass" and g["limit"] and g["bound"] is not None
-        and g["limit"] < 1
-    ]
-    worst = max(risks, key=lambda r: r[0])[1] if risks else None
-    bound = f"{worst['gate']} {worst['bound']:.3f} of {worst['limit']:g}" if worst else "none judged"
-    utility = [g["measured"] for g in gates["gates"] if g["kind"] == "utility" and g["measured"] is not None]
+    passed = [g for g in gates["gates"] if g["verdict"] == "pass" and g["limit"]]
+    risks = [g for g in passed if g["kind"] == "scenario" and g["limit"] < 1]
+    worst = max(risks, key=lambda g: g["bound"] / g["limit"], default=None)
+    bound = (
+        f"{worst['gate']} {worst['bound']:.3f} of {worst['limit']:g}" if worst else "none judged"
+    )
+    utility = [g["measured"] for g in passed if g["kind"] == "utility"]
     useful = f"{sum(utility) / len(utility):.2f}" if utility else "predicted only"
     return f"{products}; largest bound: {bound}; mean utility: {useful}"

@@ -111,9 +111,7 @@ def snakemake_command(config: Config, target: str, profile: str, cores: int | No
     ]
 
 
-def _snakemake(
-    config: Config, target: str, profile: str, cores: int | None, dry_run: bool
-) -> int:
+def _snakemake(config: Config, target: str, profile: str, cores: int | None, dry_run: bool) -> int:
     command = snakemake_command(config, target, profile, cores)
     if dry_run:
         return subprocess.run([*command, "--dry-run", "--quiet", "rules"], check=False).returncode

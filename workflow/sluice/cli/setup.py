@@ -75,10 +75,16 @@ def _folder(site: Site, role: str) -> Iterator[tuple[bool | None, str]]:
         return
     wide = role != "store" and bool(path.stat().st_mode & 0o077)
     writable = os.access(path, os.W_OK)
-    yield not wide and writable, f"{role}: {path}" + (
-        " can be read by others; run `chmod 700` on it"
-        if wide
-        else "" if writable else " cannot be written"
+    yield (
+        not wide and writable,
+        f"{role}: {path}"
+        + (
+            " can be read by others; run `chmod 700` on it"
+            if wide
+            else ""
+            if writable
+            else " cannot be written"
+        ),
     )
 
 
@@ -97,8 +103,10 @@ def _approvers(site: Site) -> Iterator[tuple[bool | None, str]]:
         return
     held = {role for approver in approvers.approvers for role in approver.roles}
     lacking = sorted({r for roles in approvers.required.values() for r in roles} - held)
-    yield (not lacking) or None, "approvers" + (
-        f": nobody holds {', '.join(lacking)}; add keys to approvers.yaml" if lacking else ""
+    yield (
+        (not lacking) or None,
+        "approvers"
+        + (f": nobody holds {', '.join(lacking)}; add keys to approvers.yaml" if lacking else ""),
     )
 
 

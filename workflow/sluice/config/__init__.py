@@ -51,7 +51,9 @@ class Config:
         self, stage: Stage, tier: str | None = None, modality: str | None = None
     ) -> Settings:
         """Return the sections that ``stage`` may see."""
-        return settings_for(stage, self.cohort, self.policy, self.release, tier, modality)
+        return settings_for(
+            stage, self.cohort, self.policy, self.release, self.site, tier, modality
+        )
 
     def parts(self, modality: str) -> list[str]:
         """Return the names of a modality's parts."""
@@ -79,9 +81,7 @@ class Config:
         """
         cohort_name, _, version = address.partition("/")
         if not version or "/" in version or ".." in address:
-            raise SluiceError(
-                "A release is named COHORT/VERSION", mend="for example demo/2026q1"
-            )
+            raise SluiceError("A release is named COHORT/VERSION", mend="for example demo/2026q1")
         folder = file.parent
         site = load_site(file)
         release = load_release(folder, cohort_name, version)

@@ -16,7 +16,10 @@ from sluice.errors import SluiceError
 
 _AMBIGUOUS = re.compile(r"^(y|n|yes|no|on|off)$", re.IGNORECASE)
 _OCTAL = re.compile(r"^[-+]?0[0-9_]+$")
-_PLAIN_TAGS = {f"tag:yaml.org,2002:{t}" for t in "str int float bool null map seq timestamp".split()}
+_PLAIN_TAGS = {
+    f"tag:yaml.org,2002:{t}"
+    for t in ["str", "int", "float", "bool", "null", "map", "seq", "timestamp"]
+}
 _LARGEST = 2_000_000
 
 

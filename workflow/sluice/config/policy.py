@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -117,7 +117,7 @@ class Budget(Model):
     release_delta: float = Field(gt=0, lt=1)
     reserve_share: float = Field(ge=0, lt=1)
     shares: dict[str, float] = Field(description="Share of a release's budget by modality")
-    max_predicted_se: float = Field(gt=0, description="In SD units; more is refused before spending")
+    max_predicted_se: float = Field(gt=0, description="In SD units; more is refused")
     min_people_for_means: int = Field(ge=1)
     expected_people: int = Field(ge=1, description="Used to predict errors; never the true n")
     reason: str
@@ -157,9 +157,15 @@ class Policy(Model):
     owner: str
     reason: str
     terms: list[str] = Field(min_length=1, description="Data-use terms common to all tiers")
-    tiers: dict[Tier, TierPolicy]
+    tiers: dict[str, TierPolicy] = Field(description="public, registered, controlled")
     unavailable: dict[str, str] = Field(
         default_factory=dict,
         description="Scenarios that this version of Sluice cannot run yet, with the reason; "
         "a product that requires one is off",
     )
+
+    @model_validator(mode="after")
+    def _known_tiers(self) -> Policy:
+        if not set(self.tiers) <= set(get_args(Tier)):
+            raise ValueError(f"tiers among {', '.join(get_args(Tier))}")
+        return self

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import Field
 
 from sluice.config.cohort import Alias, Calendar, Cohort, CohortModality, Consent
 from sluice.config.loader import Model
@@ -17,6 +19,7 @@ from sluice.config.policy import (
     TierPolicy,
 )
 from sluice.config.release import Release
+from sluice.config.site import Site
 from sluice.errors import SluiceError
 from sluice.files import sha256_json
 
@@ -42,7 +45,6 @@ class Settings(Model):
     cohort: str | None = None
     project: str | None = None
     version: str | None = None
-    supersedes: str | None = None
     cut_date: date | None = None
     reference_date: date | None = None
     calendar: Calendar | None = None
@@ -56,6 +58,7 @@ class Settings(Model):
     linkage: Literal["series", "release"] | None = None
     modality: ModalityPolicy | None = None
     modalities: dict[str, ModalityPolicy] | None = None
+    below: dict[str, ModalityPolicy] | None = None
     people: People | None = None
     products: dict[str, Product] | None = None
     limits: dict[str, Limit] | None = None
@@ -69,6 +72,9 @@ class Settings(Model):
     title: str | None = None
     description: str | None = None
     duo: list[str] | None = None
+    site: dict[str, str] | None = Field(
+        default=None, description="What pages and terms say of the facility"
+    )
 
     @property
     def digest(self) -> str:
@@ -81,6 +87,7 @@ def settings_for(
     cohort: Cohort,
     policy: Policy,
     release: Release,
+    site: Site,
     tier: str | None = None,
     modality: str | None = None,
 ) -> Settings:
@@ -91,107 +98,106 @@ def settings_for(
     SluiceError
         If the policy has no such tier, or the tier says nothing about the modality.
     """
-    who = {"cohort": cohort.cohort, "project": cohort.project}
-    raw = {"raw": cohort.modalities[modality]} if modality in cohort.modalities else {}
-    if stage == "intake":
-        return Settings(
-            **who,
-            **raw,
-            calendar=cohort.calendar,
-            aliases=cohort.aliases,
-            attack_inputs=cohort.attack_inputs,
-            consent=cohort.consent,
-        )
-    if stage == "consent":
-        return Settings(
-            **who,
-            cut_date=release.cut_date,
-            aliases=cohort.aliases,
-            consent=cohort.consent,
-            calendar=cohort.calendar,
-        )
-    if stage == "curate":
-        return Settings(
-            **who, **raw, calendar=cohort.calendar, aliases=cohort.aliases, genome=cohort.genome
-        )
+    values: dict[str, Any] = {"cohort": cohort.cohort, "project": cohort.project}
+    if stage in ("intake", "consent", "curate"):
+        return Settings(**values, **_of_raw(stage, cohort, release, modality))
     rules = _tier(policy, tier)
+    own = {m: p for m, p in rules.modalities.items() if m in cohort.modalities}
     if stage in ("minimize", "facts", "apply"):
-        scope = {"linkage": rules.linkage} if stage == "apply" else {}
-        version = (
-            {"version": release.version} if stage == "apply" and rules.linkage == "release" else {}
-        )
-        return Settings(
-            **who,
-            **scope,
-            **version,
-            source=rules.source,
-            modality=_modality(rules, tier, modality),
-            reference_date=cohort.reference_date,
-            products={n: p for n, p in rules.products.items() if p.modality == modality},
-            people=rules.people if stage == "facts" else None,
-            budget=rules.budget if stage == "minimize" else None,
-        )
-    if stage == "plan":
-        return Settings(
-            **who,
-            source=rules.source,
-            defined_by=cohort.defined_by,
-            people=rules.people,
-            products=rules.products,
-            modalities={m: p for m, p in rules.modalities.items() if m in cohort.modalities},
-            unavailable=policy.unavailable,
-        )
-    if stage == "dp_measure":
-        return Settings(
-            **who,
-            version=release.version,
-            supersedes=release.supersedes,
-            budget=rules.budget,
-            products=rules.products,
-            modalities={m: p for m, p in rules.modalities.items() if m in cohort.modalities},
-            unavailable=policy.unavailable,
-            release=release.model_copy(update={"changes": [], "title": ""}),
-        )
-    if stage == "score":
-        return Settings(
-            **who,
-            source=rules.source,
-            defined_by=cohort.defined_by,
-            people=rules.people,
-            modality=None if modality == "joint" else _modality(rules, tier, modality),
-            products={
-                n: p for n, p in rules.products.items() if modality in ("joint", p.modality)
+        values |= {
+            "source": rules.source,
+            "modality": _modality(rules, tier, modality),
+            "reference_date": cohort.reference_date,
+            "products": {n: p for n, p in rules.products.items() if p.modality == modality},
+        }
+        if stage == "facts":
+            values |= {"people": rules.people}
+        if stage == "apply":
+            values |= {"linkage": rules.linkage}
+            values |= {"version": release.version} if rules.linkage == "release" else {}
+    elif stage == "plan":
+        values |= {
+            "source": rules.source,
+            "defined_by": cohort.defined_by,
+            "people": rules.people,
+            "products": rules.products,
+            "budget": rules.budget,
+            "modalities": own,
+            "unavailable": policy.unavailable,
+            "policy": policy.policy,
+            "edition": policy.edition,
+        }
+    elif stage == "dp_measure":
+        values |= {
+            "reference_date": cohort.reference_date,
+            "version": release.version,
+            "budget": rules.budget,
+            "products": rules.products,
+            "modalities": own,
+            "release": release.model_copy(update={"changes": [], "title": ""}),
+        }
+    elif stage == "score":
+        joint = modality == "joint"
+        below = policy.tiers[rules.source].modalities if rules.source != "curated" else {}
+        values |= {
+            "source": rules.source,
+            "modality": None if joint else _modality(rules, tier, modality),
+            "modalities": own if joint else None,
+            "below": below if joint else None,
+            "products": {
+                n: p for n, p in rules.products.items() if joint or p.modality == modality
             },
-            attack_inputs=cohort.attack_inputs,
-            budget=rules.budget,
-        )
-    if stage == "validate":
-        return Settings(
-            **who,
-            version=release.version,
-            policy=policy.policy,
-            edition=policy.edition,
-            products=rules.products,
-            limits=rules.limits,
-            people=rules.people,
-            unavailable=policy.unavailable,
-            tier=rules,
-        )
-    return Settings(
-        **who,
-        version=release.version,
-        release=release,
-        tier=rules,
-        policy=policy.policy,
-        edition=policy.edition,
-        terms=policy.terms,
-        title=cohort.title,
-        description=cohort.description,
-        unavailable=policy.unavailable,
-        duo=sorted(
-            {d for code in cohort.consent.codes.values() if tier in code.tiers for d in code.duo}
-        ),
-    )
+            "attack_inputs": cohort.attack_inputs,
+            "budget": rules.budget if joint else None,
+            "reference_date": cohort.reference_date,
+        }
+    elif stage == "validate":
+        values |= {
+            "version": release.version,
+            "policy": policy.policy,
+            "edition": policy.edition,
+            "products": rules.products,
+            "limits": rules.limits,
+            "people": rules.people,
+            "unavailable": policy.unavailable,
+            "tier": rules,
+            "site": _shown(site),
+            "release": release,
+        }
+    else:
+        values |= {
+            "version": release.version,
+            "site": _shown(site),
+            "release": release,
+            "tier": rules,
+            "products": rules.products,
+            "budget": rules.budget,
+            "policy": policy.policy,
+            "edition": policy.edition,
+            "terms": policy.terms,
+            "title": cohort.title,
+            "description": cohort.description,
+            "unavailable": policy.unavailable,
+            "duo": sorted(
+                {d for c in cohort.consent.codes.values() if tier in c.tiers for d in c.duo}
+            ),
+        }
+    return Settings(**values)
+
+
+def _shown(site: Site) -> dict[str, str]:
+    return {"facility": site.facility, "contact": site.contact, "demo": str(site.demo)}
+
+
+def _of_raw(stage: Stage, cohort: Cohort, release: Release, modality: str | None) -> dict[str, Any]:
+    """Return what the stages before any tier may see."""
+    values: dict[str, Any] = {"calendar": cohort.calendar, "aliases": cohort.aliases}
+    if stage == "consent":
+        return values | {"cut_date": release.cut_date, "consent": cohort.consent}
+    values |= {"raw": cohort.modalities.get(str(modality))}
+    if stage == "intake":
+        return values | {"attack_inputs": cohort.attack_inputs, "consent": cohort.consent}
+    return values | {"genome": cohort.genome}
 
 
 def _tier(policy: Policy, tier: str | None) -> TierPolicy:

@@ -28,4 +28,6 @@ class Site(Model):
     @field_validator("raw", "work", "vault", "store", "approvers", mode="before")
     @classmethod
     def _expand(cls, value: object) -> object:
-        return Path(os.path.expandvars(os.path.expanduser(value))) if isinstance(value, str) else value
+        return (
+            Path(os.path.expandvars(os.path.expanduser(value))) if isinstance(value, str) else value
+        )

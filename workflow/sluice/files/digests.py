@@ -50,7 +50,9 @@ def table_digest(table: pd.DataFrame) -> str:
     for name in table.columns:
         digest.update(canonical_json(str(name)))
         column = table[name]
-        values = ["" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)]
+        values = [
+            "" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)
+        ]
         digest.update(canonical_json(values))
     return digest.hexdigest()
 

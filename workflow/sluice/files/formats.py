@@ -41,9 +41,7 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def write_table(
-    path: Path, table: pd.DataFrame, metadata: dict[str, str] | None = None
-) -> None:
+def write_table(path: Path, table: pd.DataFrame, metadata: dict[str, str] | None = None) -> None:
     """Write a table as Parquet (zstd) holding the columns' values and nothing else.
 
     No index, no pandas metadata, no statistics, no category lists: each of these can keep

@@ -60,7 +60,10 @@ class Vault:
             if not place.exists():
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
                 if place == folder:
-                    print("A new vault was made: back it up before the first release.", file=sys.stderr)
+                    print(
+                        "A new vault was made: back it up before the first release.",
+                        file=sys.stderr,
+                    )
             _private(place, "vault")
         self._master = self._load_master(folder / "keys" / "master.key")
 

@@ -32,9 +32,10 @@ def build_and_seal(job: Job) -> None:
 
 
 def internal_records(job: Job) -> list[dict[str, Any]]:
-    """Return the internal records of every step that made this tier, in the order of their paths."""
-    base, config = job.layout.base, job.config
-    tiers = {job.tier, config.policy.tiers[job.tier].source} - {"curated"}  # type: ignore[index]
+    """Return the internal records of every step that made this tier, by path."""
+    assert job.settings.tier is not None
+    base = job.layout.base
+    tiers = {job.tier, job.settings.tier.source} - {"curated"}
     folders = [base / "intake", base / "curate", *(base / tier for tier in sorted(tiers))]
     found = [
         path

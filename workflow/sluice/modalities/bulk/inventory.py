@@ -47,7 +47,9 @@ def _matrix_rows(job: Job, source: Source, matrix: BulkSource) -> pd.DataFrame:
         plain_row(f"{label}.values", matrix.value_kind, genes * samples, "sensitive"),
     ]
     if source_format(source) == "h5ad":
-        opened = open_cells(source_path(job.layout.raw_cohort, source.file), "h5ad", source.layer or "X")
+        opened = open_cells(
+            source_path(job.layout.raw_cohort, source.file), "h5ad", source.layer or "X"
+        )
         inside = h5ad_inventory(source, opened, obs_table(opened), label)
         return pd.concat([pd.DataFrame(rows, columns=INVENTORY_COLUMNS), inside])
     rows += [plain_row(f"{label}.{n}", c.type, genes, c.role) for n, c in source.columns.items()]

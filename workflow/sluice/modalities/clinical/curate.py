@@ -58,15 +58,15 @@ def _curated(job: Job, source: Source, participants: Participants) -> pd.DataFra
     assert job.settings.calendar is not None
     path = source_path(job.layout.raw_cohort, source.file)
     raw = read_raw_table(path, source_format(source), source.file)
-    table = pd.DataFrame(
-        {"subject": participants.subjects(source, raw[source.participant_field])}
-    )
+    table = pd.DataFrame({"subject": participants.subjects(source, raw[source.participant_field])})
     for name, column in source.columns.items():
         if column.field is None:
             continue
         if column.field == "visit_id":
             key = job.vault.key("visit")
-            table["visit_id"] = raw[name].map(lambda v, k=key: None if v is None else sample_id(k, v))
+            table["visit_id"] = raw[name].map(
+                lambda v, k=key: None if v is None else sample_id(k, v)
+            )
         else:
             table[column.field] = typed(
                 raw[name], name, column, job.settings.calendar, source.file, job.counts

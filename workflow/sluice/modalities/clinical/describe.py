@@ -17,7 +17,8 @@ KEYS = {
 
 def describe(job: Job) -> list[dict[str, Any]]:
     """Return one row for each released column."""
-    rules = job.config.policy.tiers[job.tier].modalities["clinical"].fields  # type: ignore[index]
+    assert job.settings.tier is not None
+    rules = job.settings.tier.modalities["clinical"].fields
     node = read_json(job.layout.plan(job.tier))["recoding"]["node"]
     rows = []
     for table in ("people", "visits", "events"):

@@ -12,7 +12,8 @@ from sluice.modalities.shared.ages import ages
 def facts(job: Job) -> pd.DataFrame:
     """Return ``subject, attribute, value``: the fields that are known or sensitive.
 
-    Attributes carry the released names; ``visits`` is their number. Ages are in whole years at the first visit.
+    Attributes carry the released names; ``visits`` is their number.
+    Ages are in whole years at the first visit.
     """
     assert job.settings.modality is not None
     folder = job.layout.minimize(job.tier, "clinical", "all")

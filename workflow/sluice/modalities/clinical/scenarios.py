@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from sluice.attacks.intervals import date_known, intervals_known, shift_guess
 from sluice.jobs import Job
 from sluice.modalities.shared.consent import truth_of

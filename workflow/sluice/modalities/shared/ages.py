@@ -23,7 +23,9 @@ def ages(born: pd.Series, visits: pd.DataFrame, reference: date | None) -> pd.Se
         index = visits.groupby("subject")["date"].min().reindex(born.index)
     else:
         index = pd.Series(pd.NaT, index=born.index)
-    index = pd.to_datetime(index).fillna(pd.Timestamp(reference) if reference else pd.NaT)
+    index = pd.to_datetime(index)
+    if reference is not None:
+        index = index.fillna(pd.Timestamp(reference))
     before = (index.dt.month * 100 + index.dt.day) < (born.dt.month * 100 + born.dt.day)
     years = index.dt.year - born.dt.year - before.astype(int)
     return years.where(index.notna() & born.notna()).astype("Int64")

@@ -37,9 +37,12 @@ def write_consent(job: Job, out: Path) -> None:
             where=f"source {rules.file}, row {int(unknown.to_numpy().argmax()) + 2}",
             mend="add it under `consent: codes:` or mend the row",
         )
+    assert job.settings.cut_date is not None
     cut = pd.Timestamp(job.settings.cut_date)
     signed = pd.to_datetime(table[rules.signed_field], format=calendar.date_format, errors="coerce")
-    usable = signed.notna() & table[rules.participant_field].notna() & table[rules.code_field].notna()
+    usable = (
+        signed.notna() & table[rules.participant_field].notna() & table[rules.code_field].notna()
+    )
     job.counts["consent rows that cannot be read"] += int((~usable).sum())
     table = table.assign(signed=signed)[usable & (signed <= cut)]
     table = table.assign(row=range(len(table)))

@@ -30,7 +30,18 @@ def suggest_role(name: str, values: pd.Series) -> str:
     lower = name.lower()
     hints = {
         "direct": ("name", "mrn", "ssn", "phone", "mail", "street", "address", "national", "licen"),
-        "quasi": ("birth", "sex", "gender", "age", "zip", "post", "city", "country", "date", "race"),
+        "quasi": (
+            "birth",
+            "sex",
+            "gender",
+            "age",
+            "zip",
+            "post",
+            "city",
+            "country",
+            "date",
+            "race",
+        ),
         "free_text": ("note", "comment", "text", "remark", "descr"),
         "linkage": ("_id", "barcode", "uid", "accession"),
     }
@@ -114,7 +125,12 @@ def direct_identifiers(
 
 
 def typed(
-    values: pd.Series, name: str, column: Column, calendar: Calendar, source: str, counts: Counter[str]
+    values: pd.Series,
+    name: str,
+    column: Column,
+    calendar: Calendar,
+    source: str,
+    counts: Counter[str],
 ) -> pd.Series:
     """Return a column's curated values; unreadable cells become missing and are counted.
 
@@ -124,6 +140,7 @@ def typed(
         If more than 5 % of the cells cannot be read: then the format is wrong, not the cells.
     """
     text = values.map(lambda cell: None if cell is None else str(cell).strip())
+    result: pd.Series
     if column.type == "date":
         result = pd.to_datetime(text, format=calendar.date_format, errors="coerce")
         inside = result.between(pd.Timestamp(calendar.earliest), pd.Timestamp(calendar.latest))

@@ -16,7 +16,7 @@ def read_plan(job: Job) -> dict[str, Any]:
 
 
 def kept_subjects(job: Job) -> set[str]:
-    """Return the subjects whom the plan keeps: suppression is per participant, in all modalities."""
+    """Return the subjects whom the plan keeps, in all modalities alike."""
     people = job.read(job.layout.plan_people(job.tier))
     return set(people.loc[people["kept"], "subject"])
 

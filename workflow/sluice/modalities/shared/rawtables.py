@@ -117,7 +117,9 @@ def _read_xlsx(path: Path, name: str) -> pd.DataFrame:
         raise SluiceError(
             "The first row of a workbook must name every column", where=f"source {name}"
         )
-    return pd.DataFrame([[_text(c) for c in row] for row in rows[1:]], columns=rows[0], dtype=object)
+    return pd.DataFrame(
+        [[_text(c) for c in row] for row in rows[1:]], columns=rows[0], dtype=object
+    )
 
 
 def _read_parquet(path: Path, name: str) -> pd.DataFrame:

@@ -41,7 +41,9 @@ def obs_table(source: CellSource) -> pd.DataFrame:
     return text.where(table.notna() & (text != ""), None)
 
 
-def h5ad_inventory(source: Source, opened: CellSource, obs: pd.DataFrame, label: str) -> pd.DataFrame:
+def h5ad_inventory(
+    source: Source, opened: CellSource, obs: pd.DataFrame, label: str
+) -> pd.DataFrame:
     """Inventory an h5ad: each column of obs needs a role, everything else is dropped anyway."""
     rows = pd.DataFrame(slot_rows(opened.surface(), label), columns=INVENTORY_COLUMNS)
     return pd.concat([table_inventory(obs, source, label), rows], ignore_index=True)
