@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +23,7 @@ def guard(main: Callable[[], object]) -> int:
     value in its text, so only its type and the place in our code are printed.
     """
     os.umask(0o077)
+    started = time.monotonic()
     try:
         main()
     except SluiceError as error:
@@ -34,7 +38,23 @@ def guard(main: Callable[[], object]) -> int:
             file=sys.stderr,
         )
         return INTERNAL_ERROR
+    finally:
+        if "SLUICE_TIMES" in os.environ:
+            _note_usage(Path(os.environ["SLUICE_TIMES"]), time.monotonic() - started)
     return 0
+
+
+def _note_usage(path: Path, wall: float) -> None:
+    """Append what this process used to the file that ``SLUICE_TIMES`` names (for `make bench`)."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    row = {
+        "script": Path(sys.argv[0]).stem,
+        "wall_s": round(wall, 3),
+        "cpu_s": round(used.ru_utime + used.ru_stime, 3),
+        "peak_mb": round(used.ru_maxrss / 1024, 1),
+    }
+    with path.open("a") as out:
+        out.write(json.dumps(row) + "\n")
 
 
 def _place(error: BaseException) -> str:

@@ -65,7 +65,7 @@ def check_contracts(config: Config, tier: str, plan: Mapping[str, Any]) -> list[
     list[Contract]
         Sorted by suite.
     """
-    rules = config.policy.tiers[tier]  # type: ignore[index]
+    rules = config.policy.tiers[tier]
     suites, released = load_suites(tier), released_files(config, tier, plan)
     runner = _Runner()
     contracts, pages = _unclaimed(plan, released), []

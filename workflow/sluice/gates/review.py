@@ -29,7 +29,7 @@ def write_review(config: Config, tier: str) -> None:
     SluiceError
         If the tier was not judged yet.
     """
-    layout, rules = config.layout, config.policy.tiers[tier]  # type: ignore[index]
+    layout, rules = config.layout, config.policy.tiers[tier]
     gates, plan = read_json(layout.gates(tier)), read_json(layout.plan(tier))
     evidence = read_evidence(layout, tier, config.modalities)
     with replacing_folder(layout.review(tier)) as folder:
@@ -172,7 +172,7 @@ def _products(gates: dict[str, Any], rules: TierPolicy) -> list[dict[str, str]]:
 
 
 def _people(config: Config, tier: str, plan: dict[str, Any]) -> dict[str, Any] | None:
-    rules = config.policy.tiers[tier]  # type: ignore[index]
+    rules = config.policy.tiers[tier]
     people, recoding = plan.get("people"), plan.get("recoding") or {}
     if rules.people is None or not people:
         return None

@@ -30,4 +30,4 @@ def load(modality: str, name: str) -> Callable[..., Any]:
                 mend="see CONTRIBUTING.md on adding one",
             ) from None
         raise
-    return getattr(module, name)  # type: ignore[no-any-return]
+    return getattr(module, name)

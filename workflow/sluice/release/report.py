@@ -32,7 +32,7 @@ def write_report(config: Config, tier: str, path: Path) -> None:
     SluiceError
         If the tier was not judged yet.
     """
-    rules = config.policy.tiers[tier]  # type: ignore[index]
+    rules = config.policy.tiers[tier]
     gates = read_json(config.layout.gates(tier))
     released = [n for n, product in gates["products"].items() if product["status"] == "released"]
     common = {
@@ -95,7 +95,7 @@ def _rows(
 
 def _people(config: Config, tier: str) -> dict[str, str] | None:
     """Return the rounded counts of people, and k, which is the policy's."""
-    rules = config.policy.tiers[tier]  # type: ignore[index]
+    rules = config.policy.tiers[tier]
     people = read_json(config.layout.plan(tier)).get("people")
     if rules.people is None or not people:
         return None

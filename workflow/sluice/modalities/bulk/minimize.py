@@ -54,6 +54,8 @@ def _released(job: Job) -> tuple[pd.DataFrame, pd.DataFrame]:
     job.note_input(path)
     matrix = open_released(path)
     samples = matrix.obs.rename_axis("sample_id").reset_index()
+    if "date" in samples:
+        samples["date"] = pd.to_datetime(samples["date"])
     symbols = load_genes()["symbol"].reindex(matrix.genes).astype(object).to_numpy()
     genes = pd.DataFrame({"gene_id": matrix.genes, "symbol": symbols}, dtype=object)
     return samples.rename(columns={"person": "subject"}), genes

@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 
 from sluice.attacks.membership import membership, release_of
-from sluice.expression.aggregate import Floors, Released, effective_dimension, group_means
+from sluice.expression.aggregate import (
+    Floors,
+    Released,
+    effective_dimension,
+    group_means,
+    set_means,
+)
 from sluice.expression.genes import gene_sets
 from sluice.expression.singlecell import CellSource
 from sluice.expression.values import log_normalise
@@ -23,10 +29,26 @@ def log_values(values: np.ndarray, kind: str) -> np.ndarray:
     return np.log1p(values) if kind == "tpm" else np.asarray(values, dtype=float)
 
 
-def log_rows(source: CellSource, columns: Sequence[int], block: int = 256) -> Iterator[np.ndarray]:
-    """Yield the logarithms of all rows at the chosen columns, a block at a time."""
-    for matrix in source.iter_rows(np.arange(source.n_cells), block):
+def log_rows(
+    source: CellSource, rows: np.ndarray, columns: Sequence[int], block: int = 256
+) -> Iterator[np.ndarray]:
+    """Yield the logarithms of the chosen rows and columns, ``block`` rows at a time."""
+    for matrix in source.iter_rows(rows, block):
         yield log_values(matrix[:, columns].toarray(), source.value_kind)
+
+
+def set_scores(
+    source: CellSource, rows: np.ndarray, genes: Sequence[str], sets: Sequence[str]
+) -> np.ndarray:
+    """Return rows x sets: the mean logarithm of each set's genes, among ``genes`` of the source."""
+    place = {gene: number for number, gene in enumerate(source.genes)}
+    columns = [place[gene] for gene in genes]
+    known = chosen_sets(sets)
+    blocks = (
+        set_means(values, genes, known, min_genes=1)[0]
+        for values in log_rows(source, rows, columns)
+    )
+    return np.vstack([np.zeros((0, len(sets))), *blocks])
 
 
 def chosen_sets(names: Sequence[str]) -> dict[str, list[str]]:

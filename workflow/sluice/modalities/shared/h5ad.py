@@ -169,3 +169,11 @@ def _kind(item: Any) -> str:
     if isinstance(item, h5py.Group):
         return "category"
     return "string" if item.dtype.kind in "OSU" else str(item.dtype)
+
+
+def value_unit(path: Path) -> str:
+    """Return the unit of a released matrix in words."""
+    with h5py.File(path, "r") as file:
+        kind = str(file["uns/schema"].asstr()[()]).removeprefix(_SCHEMA).strip()
+    words = {"counts": "counts", "tpm": "transcripts per million", "log": "log(1 + scaled counts)"}
+    return words[kind]

@@ -1,0 +1,136 @@
+"""The released expression matrix and means of gene sets, written anew from values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sluice.expression.aggregate import Floors, group_means
+from sluice.expression.matrix import Matrix, open_matrix
+from sluice.expression.write import write_h5ad
+from sluice.identity import Pseudonyms
+from sluice.jobs import Job
+from sluice.modalities.bulk.settings import BulkSettings, individual_settings
+from sluice.modalities.shared.groups import only_planned, set_scores
+from sluice.modalities.shared.h5ad import (
+    ReleasedMatrix,
+    file_words,
+    h5ad_digest,
+    open_released,
+    released_fields,
+    write_crosswalk,
+)
+from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
+
+_BLOCK = 256
+
+
+def apply(job: Job, out: Path) -> None:
+    """Write the products that the plan has on, of the kept participants.
+
+    Controlled: ``expression.h5ad`` and ``group_means.parquet``. Registered: means alone, computed
+    from controlled's matrix; without a product the folder stays empty.
+    """
+    assert job.settings.modality is not None
+    settings = individual_settings(job.settings.modality, job.tier)
+    plan = read_plan(job)["modalities"]["bulk"]
+    folder = job.layout.minimize(job.tier, "bulk", "all")
+    samples = job.read(folder / "samples.parquet")
+    samples = samples[samples["subject"].isin(kept_subjects(job))].reset_index(drop=True)
+    genes = job.read(folder / "genes.parquet")
+    maps = job.pseudonyms()
+    if job.settings.source == "controlled":
+        if product_is_on(job, "group_means"):
+            path = job.layout.data("controlled", "bulk", "all") / "expression.h5ad"
+            fields = released_fields(job, "samples", samples, maps)
+            keys = fields.assign(subject=samples["subject"]).set_index(samples["sample_id"])
+            _write_means(job, out, open_released(path), keys, genes, plan, settings)
+        write_crosswalk(job, set(), maps)
+        return
+    matrix_on, means_on = (product_is_on(job, name) for name in ("gene_matrix", "group_means"))
+    if not samples.empty and (matrix_on or means_on):
+        path = out / "expression.h5ad"
+        obs = _write_matrix(job, path, samples, genes, maps, settings.decimals)
+        if means_on:
+            keys = obs.rename(columns={"person": "subject"})
+            _write_means(job, out, open_released(path), keys, genes, plan, settings)
+        if matrix_on:
+            job.contents[path.name] = h5ad_digest(path)
+            job.counts["samples released"] += len(samples)
+        else:
+            path.unlink()
+    released = samples if matrix_on else samples.iloc[:0]
+    items = released[["subject"]].assign(
+        original=released["sample_id"], new=released["sample_id"].map(maps.item)
+    )
+    write_crosswalk(job, set(released["subject"]), maps, ("sample", items))
+
+
+def _write_matrix(
+    job: Job,
+    path: Path,
+    samples: pd.DataFrame,
+    genes: pd.DataFrame,
+    maps: Pseudonyms,
+    decimals: int,
+) -> pd.DataFrame:
+    """Write the h5ad, rows in the order of the pseudonyms; return its ``obs``."""
+    obs = pd.DataFrame({"person": samples["subject"].map(maps.person)})
+    obs = obs.join(released_fields(job, "samples", samples, maps))
+    obs["name"], obs["original"] = samples["sample_id"].map(maps.item), samples["sample_id"]
+    obs = obs.sort_values(["person", "name"]).set_index("name")
+    original = obs.pop("original").tolist()
+    var = genes.sort_values("gene_id").set_index("gene_id")[["symbol"]]
+    source = job.layout.curate("bulk", "all") / "matrix.h5"
+    job.note_input(source)
+    with open_matrix(source) as matrix:
+        rows = _places(matrix.samples, original)
+        columns = _places(matrix.genes, var.index.tolist())
+        assert job.settings.products is not None
+        title = job.settings.products["gene_matrix"].title
+        words = file_words(job, title, matrix.value_kind)
+        write_h5ad(path, _blocks(matrix, rows, columns, decimals), obs, var, **words)
+    return obs
+
+
+def _places(names: list[str], wanted: list[str]) -> np.ndarray:
+    place = {name: number for number, name in enumerate(names)}
+    return np.array([place[name] for name in wanted], dtype=int)
+
+
+def _blocks(
+    matrix: Matrix, rows: np.ndarray, columns: np.ndarray, decimals: int
+) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), _BLOCK):
+        values = matrix.read(rows[start : start + _BLOCK])[:, columns]
+        yield values if matrix.value_kind == "counts" else np.round(values, decimals)
+
+
+def _write_means(
+    job: Job,
+    out: Path,
+    matrix: ReleasedMatrix,
+    keys: pd.DataFrame,
+    genes: pd.DataFrame,
+    plan: dict[str, Any],
+    settings: BulkSettings,
+) -> None:
+    """Write the means of the planned sets over the planned groups: a function of the matrix.
+
+    ``keys`` is indexed by the matrix's row names and holds ``subject`` and the group columns.
+    """
+    by = list(plan["groups"]["by"])
+    there = keys.dropna(subset=by)
+    rows = matrix.obs.index.get_indexer(there.index)
+    scores = set_scores(matrix.source, rows, sorted(genes["gene_id"]), plan["sets"])
+    there = there.rename(columns={"subject": "donor"}).reset_index(drop=True)
+    floors = Floors(settings.min_donors)
+    found = group_means(there, scores, plan["sets"], by, floors, decimals=settings.decimals)
+    table = only_planned(found.table, by, plan["groups"]["kept"])
+    job.write(out / "group_means.parquet", table[[*by, "feature", "mean", "donors"]])
+    job.counts["group means released"] += len(table)
+    job.counts["group means refused"] += sum(found.refused.values())

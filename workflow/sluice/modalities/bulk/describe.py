@@ -1,0 +1,50 @@
+"""Dictionary rows of released bulk expression."""
+
+from __future__ import annotations
+
+from sluice.files import column_types, read_json
+from sluice.jobs import Job
+from sluice.modalities.shared.described import Row, field_rows, h5ad_rows, row
+from sluice.modalities.shared.h5ad import h5ad_columns, value_unit
+
+
+def describe(job: Job) -> list[Row]:
+    """Return one row for each element of each file that was written."""
+    folder = job.layout.data(job.tier, "bulk", "all")
+    rows: list[Row] = []
+    path = folder / "expression.h5ad"
+    if path.is_file():
+        rows += h5ad_rows(
+            job,
+            "data/bulk/expression.h5ad",
+            h5ad_columns(path),
+            what="sample",
+            product="gene_matrix",
+            unit=value_unit(path),
+            tables=("samples",),
+        )
+    path = folder / "group_means.parquet"
+    if path.is_file():
+        rows += _means(job, column_types(path))
+    return rows
+
+
+def _means(job: Job, columns: dict[str, str]) -> list[Row]:
+    file, key = "data/bulk/group_means.parquet", f"{job.tier}.bulk.settings"
+    by = read_json(job.layout.plan(job.tier))["modalities"]["bulk"]["groups"]["by"]
+    told = {
+        "feature": ("Gene set of WikiPathways, by its id", f"{key}.min_genes", "fixed sets", ""),
+        "mean": (
+            "Mean over donors of the mean logarithm of the set's genes",
+            f"{key}.decimals",
+            "donors weigh the same; rounded",
+            "log(1 + counts per million), or the matrix's own logarithms",
+        ),
+        "donors": ("Donors behind the mean", f"{key}.min_donors", "floor of donors", ""),
+    }
+    rows = [
+        row(file, name, kind, told[name][0], told[name][1], told[name][2], told[name][3])
+        for name, kind in columns.items()
+        if name in told
+    ]
+    return rows + field_rows(job, file, [(n, n, columns[n]) for n in by], ("samples",))

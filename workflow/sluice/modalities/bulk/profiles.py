@@ -1,0 +1,93 @@
+"""Raw and released profiles of the same people, for attacks and utility."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sluice.expression.matrix import open_matrix
+from sluice.jobs import Job
+from sluice.modalities.shared.groups import log_rows, log_values
+from sluice.modalities.shared.h5ad import ReleasedMatrix, open_released, read_crosswalk
+
+#: Attacks run on at most so many samples (the first by pseudonym): some grow with the square.
+MOST_SAMPLES = 1500
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Logarithms, samples x genes, the same samples in the same order.
+
+    ``people`` is the subject of each row; ``raw`` holds all curated genes, ``shared`` their
+    columns that were released.
+    """
+
+    people: np.ndarray
+    raw: np.ndarray
+    shared: np.ndarray
+    released: np.ndarray
+
+    @property
+    def raw_of_released(self) -> np.ndarray:
+        """Raw values of the released genes alone."""
+        return self.raw[:, self.shared]
+
+    def by_donor(self, values: np.ndarray) -> tuple[list[str], np.ndarray]:
+        """Return donors and their mean rows, one each."""
+        means = pd.DataFrame(values).groupby(self.people, sort=True).mean()
+        return means.index.tolist(), means.to_numpy()
+
+
+def released_matrix(job: Job) -> ReleasedMatrix:
+    """Open the tier's released matrix."""
+    path = job.layout.data(job.tier, "bulk", "all") / "expression.h5ad"
+    job.note_input(path)
+    return open_released(path)
+
+
+def profiles(job: Job) -> Profiles:
+    """Read raw and released profiles, matched through the vault's crosswalk."""
+    matrix = released_matrix(job)
+    pairs = list(_blocks(job, matrix, MOST_SAMPLES))
+    links = read_crosswalk(job, job.tier, "sample").set_index("new").loc[matrix.obs.index]
+    raw = np.vstack([raw for raw, _, _ in pairs])
+    released = np.vstack([values for _, values, _ in pairs])
+    return Profiles(links["subject"].to_numpy()[: len(raw)], raw, pairs[0][2], released)
+
+
+def correlations(job: Job) -> np.ndarray:
+    """Return each released sample's Pearson correlation with its raw logarithms."""
+    matrix = released_matrix(job)
+    found = [
+        _row_correlations(raw[:, shared], values)
+        for raw, values, shared in _blocks(job, matrix, len(matrix.obs))
+    ]
+    return np.concatenate(found)
+
+
+def _blocks(
+    job: Job, matrix: ReleasedMatrix, most: int, size: int = 256
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield (raw of all genes, released, columns of raw that were released) block by block."""
+    names = matrix.obs.index[:most]
+    links = read_crosswalk(job, job.tier, "sample").set_index("new")["original"]
+    path = job.layout.curate("bulk", "all") / "matrix.h5"
+    job.note_input(path)
+    with open_matrix(path) as curated:
+        row = {name: number for number, name in enumerate(curated.samples)}
+        column = {gene: number for number, gene in enumerate(curated.genes)}
+        rows = [row[original] for original in links.loc[names]]
+        shared = np.array([column[gene] for gene in matrix.genes])
+        released = log_rows(matrix.source, np.arange(len(names)), range(len(matrix.genes)), size)
+        for start, values in zip(range(0, len(rows), size), released, strict=True):
+            raw = curated.read(rows[start : start + size])
+            yield log_values(raw, curated.value_kind), values, shared
+
+
+def _row_correlations(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    a, b = (m - m.mean(axis=1, keepdims=True) for m in (one, two))
+    sizes = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return np.divide((a * b).sum(axis=1), sizes, out=np.zeros(len(a)), where=sizes > 0)

@@ -1,0 +1,129 @@
+"""Attacks on released bulk expression."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from sluice.attacks.relink import relink
+from sluice.attacks.sex import sex_inference
+from sluice.expression.aggregate import Floors
+from sluice.jobs import Job
+from sluice.modalities.bulk.profiles import Profiles, profiles
+from sluice.modalities.bulk.settings import individual_settings
+from sluice.modalities.shared.groups import (
+    DonorGroup,
+    floor_faults,
+    floor_score,
+    log_rows,
+    mean_scores,
+    set_scores,
+)
+from sluice.modalities.shared.h5ad import ReleasedMatrix, open_released
+from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
+from sluice.scores import Score
+
+_FEWEST_REPLICATES = 5
+
+
+def scenarios(job: Job) -> list[Score]:
+    """Return the scores of every product of the tier that is on; one that is off needs none."""
+    found: list[Score] = []
+    if product_is_on(job, "gene_matrix"):
+        both = profiles(job)
+        found += [*_sex(job, both), _relink(both)]
+    if product_is_on(job, "group_means"):
+        found += _means(job)
+    return found
+
+
+def _sex(job: Job, both: Profiles) -> list[Score]:
+    """Read sex from donors' profiles; without known labels of two kinds it cannot run."""
+    path = job.layout.curate("clinical", "all") / "people.parquet"
+    people = job.read(path) if path.is_file() else pd.DataFrame(columns=["subject"])
+    if "sex" not in people:
+        return []
+    donors, raw = both.by_donor(both.raw)
+    _, released = both.by_donor(both.released)
+    sex = people.set_index("subject")["sex"].reindex(donors)
+    known = sex.notna().to_numpy()
+    if sex[known].nunique() != 2:
+        return []
+    labels = sex[known].to_numpy(dtype=str)
+    return [sex_inference(raw[known], released[known], labels, "sex_inference", "gene_matrix")]
+
+
+def _relink(both: Profiles) -> Score:
+    """Link donors: from their second sample where enough have one, else from a noisy copy.
+
+    Everybody's first sample is what was released to link to.
+    """
+    table = pd.DataFrame({"subject": both.people, "row": range(len(both.people))})
+    turn = table.groupby("subject").cumcount()
+    first, second = table[turn == 0]["row"].to_numpy(), table[turn == 1]["row"].to_numpy()
+    own = both.raw_of_released
+    if len(second) >= _FEWEST_REPLICATES:
+        known, people = own[second], both.people[second]
+        knows = "a named profile of each donor from another sample of the same donor"
+    else:
+        noise = np.random.default_rng(0).normal(size=own[first].shape)
+        known, people = own[first] + own[first].std(axis=0) * noise, both.people[first]
+        knows = "a named profile of each donor with noise of one gene SD (no second samples)"
+    place = {subject: number for number, subject in enumerate(both.people[first])}
+    truth = np.array([place[subject] for subject in people])
+    score = relink(
+        known, both.released[first], truth, "donor_relink", "gene_matrix", raw=own[first]
+    )
+    return replace(score, name="donor_relink", attacker_knows=knows)
+
+
+def _means(job: Job) -> list[Score]:
+    """Count floors anew; in a tier that judges them, attack the means themselves too."""
+    assert job.settings.modality is not None
+    settings = individual_settings(job.settings.modality, job.tier)
+    plan = read_plan(job)["modalities"]["bulk"]
+    table = job.read(job.layout.data(job.tier, "bulk", "all") / "group_means.parquet")
+    matrix, keys = _behind(job)
+    by = list(plan["groups"]["by"])
+    faults = floor_faults(table, keys, by, Floors(settings.min_donors))
+    donors, groups = keys["donor"].nunique(), len(table[by].drop_duplicates())
+    found = [floor_score(faults, donors, groups, "group_means")]
+    if job.settings.source == "controlled":
+        genes = job.read(job.layout.minimize(job.tier, "bulk", "all") / "genes.parquet")["gene_id"]
+        released = set_scores(matrix.source, keys["row"].to_numpy(), sorted(genes), plan["sets"])
+        raw = np.vstack(
+            list(log_rows(matrix.source, keys["row"].to_numpy(), range(len(matrix.genes))))
+        )
+        groups_of = [_group(keys, by, label, released, raw) for label in plan["groups"]["kept"]]
+        found += mean_scores(groups_of, settings.decimals, "group_means")
+    return found
+
+
+def _behind(job: Job) -> tuple[ReleasedMatrix, pd.DataFrame]:
+    """Return controlled's matrix and the tier's rows of it: ``donor``, groups, ``row``."""
+    path = job.layout.data("controlled", "bulk", "all") / "expression.h5ad"
+    job.note_input(path)
+    matrix = open_released(path)
+    keys = matrix.obs.rename(columns={"person": "donor"}).reset_index(drop=True)
+    keys["row"] = range(len(keys))
+    if job.settings.source == "controlled":
+        keys = keys[keys["donor"].isin(kept_subjects(job))]
+    return matrix, keys.reset_index(drop=True)
+
+
+def _group(
+    keys: pd.DataFrame, by: list[str], label: list[str], released: np.ndarray, raw: np.ndarray
+) -> DonorGroup:
+    """Return donors x features with the members of one group marked.
+
+    A member's profile is the mean of the samples in the group, an outsider's of all samples.
+    """
+    inside = (keys[by].astype(str) == label).all(axis=1).to_numpy()
+    members = set(keys.loc[inside, "donor"])
+    used = inside | ~keys["donor"].isin(members).to_numpy()
+    donor = keys.loc[used, "donor"].to_numpy()
+    tables = [pd.DataFrame(v[used]).groupby(donor, sort=True).mean() for v in (released, raw)]
+    marked = tables[0].index.isin(members)
+    return DonorGroup(tables[0].to_numpy(), tables[1].to_numpy(), np.asarray(marked))
