@@ -15,7 +15,7 @@ rule bundle:
         utility=lambda w: [index(LAYOUT.utility(w.tier, m)) for m in scored(w.tier)],
         plan=lambda w: str(LAYOUT.plan(w.tier)),
         workflow=str(shipped() / "Snakefile"),  # a copy travels in the bundle
-        resources=resources("bundle"),
+        resources=ancient(resources("bundle")),
     output:
         candidate=str(LAYOUT.candidate_digest("{tier}")),
         seal=str(LAYOUT.seal("{tier}")),

@@ -42,7 +42,7 @@ def code(script, modality=None):
 
 
 def resources(script, modality=None):
-    """Shipped files that a job reads."""
+    """Shipped files that a job reads; their content is in the code digest, their times don't count."""
     return list(resources_of(script, *adapters_of(script, modality, CONFIG.modalities)))
 
 

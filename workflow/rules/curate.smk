@@ -10,7 +10,7 @@ Stops   a column that cannot be read, a participant who contradicts himself
 rule curate:
     input:
         list=lambda w: str(LAYOUT.part_list(w.modality, w.part)),
-        resources=lambda w: resources("curate", w.modality),
+        resources=lambda w: ancient(resources("curate", w.modality)),
     output:
         index=index(LAYOUT.curate("{modality}", "{part}")),
         record=record(LAYOUT.curate("{modality}", "{part}")),

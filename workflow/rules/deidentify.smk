@@ -10,7 +10,7 @@ Stops   no recoding within the permitted suppression, a frozen level that is too
 rule deidentify_facts:
     input:
         minimized=lambda w: parts_of(LAYOUT.minimize, w.modality, w.tier),
-        resources=lambda w: resources("deidentify_facts", w.modality),
+        resources=lambda w: ancient(resources("deidentify_facts", w.modality)),
     output:
         facts=str(LAYOUT.facts("{tier}", "{modality}")),
         record=record(LAYOUT.facts("{tier}", "{modality}")),
@@ -28,7 +28,7 @@ rule deidentify_plan:
     input:
         facts=lambda w: [str(LAYOUT.facts(w.tier, m)) for m in CONFIG.modalities],
         minimized=lambda w: [index(LAYOUT.minimize(w.tier, m, part)) for m, part in PIECES],
-        resources=resources("deidentify_plan"),
+        resources=ancient(resources("deidentify_plan")),
     output:
         plan=str(LAYOUT.plan("{tier}")),
         people=str(LAYOUT.plan_people("{tier}")),
@@ -49,7 +49,7 @@ rule deidentify_apply:
         upstream=lambda w: upstream(w.tier, w.modality, w.part),
         plan=str(LAYOUT.plan("{tier}")),
         people=str(LAYOUT.plan_people("{tier}")),
-        resources=lambda w: resources("deidentify_apply", w.modality),
+        resources=lambda w: ancient(resources("deidentify_apply", w.modality)),
     output:
         index=index(LAYOUT.data("{tier}", "{modality}", "{part}")),
         record=record(LAYOUT.data("{tier}", "{modality}", "{part}")),

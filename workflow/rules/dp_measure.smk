@@ -15,7 +15,7 @@ rule dp_measure:
         minimized=[index(LAYOUT.minimize("public", m, part)) for m, part in PIECES],
         plan=str(LAYOUT.plan("public")),
         gates=[str(LAYOUT.gates(tier)) for tier in INDIVIDUAL],
-        resources=resources("dp_measure"),
+        resources=ancient(resources("dp_measure")),
     output:
         index=index(LAYOUT.data("public", "products", "all")),
         record=record(LAYOUT.data("public", "products", "all")),

@@ -13,7 +13,7 @@ for MODALITY in CONFIG.modalities:
             f"intake_{MODALITY}"
         input:
             listing=str(LAYOUT.listing),
-            resources=resources("intake", MODALITY),
+            resources=ancient(resources("intake", MODALITY)),
         output:
             index=index(LAYOUT.intake(MODALITY)),
             record=record(LAYOUT.intake(MODALITY)),

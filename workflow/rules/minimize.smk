@@ -11,7 +11,7 @@ rule minimize:
     input:
         upstream=lambda w: upstream(w.tier, w.modality, w.part),
         consent=index(LAYOUT.consent),
-        resources=lambda w: resources("minimize", w.modality),
+        resources=lambda w: ancient(resources("minimize", w.modality)),
     output:
         index=index(LAYOUT.minimize("{tier}", "{modality}", "{part}")),
         record=record(LAYOUT.minimize("{tier}", "{modality}", "{part}")),

@@ -12,7 +12,7 @@ rule score:
         plan=lambda w: str(LAYOUT.plan(w.tier)),
         facts=lambda w: [str(LAYOUT.facts(w.tier, m)) for m in CONFIG.modalities],
         curated=[index(LAYOUT.curate(m, part)) for m, part in PIECES],
-        resources=lambda w: resources("score", w.modality),
+        resources=lambda w: ancient(resources("score", w.modality)),
     output:
         score=index(LAYOUT.score("{tier}", "{modality}")),
         score_record=record(LAYOUT.score("{tier}", "{modality}")),

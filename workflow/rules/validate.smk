@@ -13,7 +13,7 @@ rule validate:
         utility=lambda w: [index(LAYOUT.utility(w.tier, m)) for m in scored(w.tier)],
         data=lambda w: released(w.tier),
         plan=lambda w: str(LAYOUT.plan(w.tier)),
-        resources=resources("validate"),
+        resources=ancient(resources("validate")),
     output:
         gates=str(LAYOUT.gates("{tier}")),
         record=record(LAYOUT.gates("{tier}")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 from sluice.resources import resource, shipped
@@ -51,8 +52,10 @@ def _parse(path: Path) -> tuple[frozenset[Path], frozenset[Path]]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "resource":
-            names = [a.value for a in node.args if isinstance(a, ast.Constant)]
-            resources.add(resource(*map(str, names)))
+            constant = takewhile(lambda a: isinstance(a, ast.Constant), node.args)
+            names = [str(a.value) for a in constant if isinstance(a, ast.Constant)]
+            if names:
+                resources.add(resource(*names))
     files: set[Path] = set()
     for module in modules:
         files |= _files(module)
@@ -96,12 +99,16 @@ def closure(script: str, modality: str | None = None) -> tuple[Path, ...]:
 
 @cache
 def code_digest(script: str, *modalities: str) -> str:
-    """Return the digest of the closure's paths and bytes, over one or several adapters."""
+    """Return the digest of the code that a job runs and of the shipped files that it reads.
+
+    Over paths and bytes of the closures of one or several adapters.
+    """
     files = {path for modality in modalities or (None,) for path in closure(script, modality)}
+    files |= {Path(name) for name in resources_of(script, *modalities)}
     digest = hashlib.sha256()
     for path in sorted(files):
-        inside = path.is_relative_to(PACKAGE)
-        name = path.relative_to(PACKAGE).as_posix() if inside else path.name
+        home = PACKAGE if path.is_relative_to(PACKAGE) else shipped()
+        name = path.relative_to(home).as_posix()
         digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
 from sluice import __version__
-from sluice.cli.decide import approve, publish, verify
-from sluice.cli.demo import demo
-from sluice.cli.look import explain, inventory, status
-from sluice.cli.run import run
-from sluice.cli.setup import clean, doctor, init
 from sluice.console import guard
 
+#: Each command and the module that holds it, in the order of a release.
+_COMMANDS = {
+    "init": "setup",
+    "doctor": "setup",
+    "inventory": "look",
+    "run": "run",
+    "status": "look",
+    "explain": "look",
+    "approve": "decide",
+    "publish": "decide",
+    "verify": "decide",
+    "clean": "setup",
+    "demo": "demo",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """Imports a command when it is called: all of them at once take seconds."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"sluice.cli.{_COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def sluice() -> None:
     """Turn raw cohorts into versioned, gated, de-identified release bundles."""
-
-
-for command in (
-    init, doctor, inventory, run, status, explain, approve, publish, verify, clean, demo,
-):  # fmt: skip
-    sluice.add_command(command)
 
 
 def main() -> None:

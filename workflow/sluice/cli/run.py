@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from filelock import FileLock, Timeout
 
 from sluice.cli.options import with_config, with_release
 from sluice.config import Config
@@ -52,23 +56,37 @@ def build(config: Config, profile: str, cores: int | None, *, dry_run: bool = Fa
     records = Path(".snakemake")
     records.mkdir(mode=0o700, exist_ok=True)
     records.chmod(0o700)
+    config.layout.base.mkdir(mode=0o700, parents=True, exist_ok=True)
     address = f"{config.release.cohort}/{config.release.version}"
+    with _alone(records / "sluice.lock") as here, _alone(config.layout.base / ".lock") as there:
+        _take_listing(config)
+        started = time.time()
+        for target in ("intake", "candidates"):
+            if _snakemake(config, target, profile, cores, dry_run, (here, there)):
+                raise SluiceError(
+                    _said_in_logs(config, started) or "The workflow stopped",
+                    where=f"log: {config.layout.base / 'logs'}",
+                    mend=f"mend it, then resume with `sluice run {address}`",
+                )
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[int]:
+    """Hold a lock file and give its descriptor.
+
+    The kernel frees the lock when the last process that inherited the descriptor is gone, so a
+    killed run leaves nothing behind, and an orphaned Snakemake still counts as at work.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        with FileLock(records / "sluice.lock", timeout=0, mode=0o600):
-            _take_listing(config)
-            started = time.time()
-            for target in ("intake", "candidates"):
-                code = _snakemake(config, target, profile, cores, dry_run)
-                if code:
-                    raise SluiceError(
-                        _said_in_logs(config, started) or "The workflow stopped",
-                        where=f"log: {config.layout.base / 'logs'}",
-                        mend=f"mend it, then resume with `sluice run {address}`",
-                    )
-    except Timeout:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield descriptor
+    except BlockingIOError:
         raise SluiceError(
             "Another run is at work in this folder", mend="wait for it; one release at a time"
         ) from None
+    finally:
+        os.close(descriptor)
 
 
 def _take_listing(config: Config) -> None:
@@ -111,7 +129,14 @@ def snakemake_command(config: Config, target: str, profile: str, cores: int | No
     ]
 
 
-def _snakemake(config: Config, target: str, profile: str, cores: int | None, dry_run: bool) -> int:
+def _snakemake(
+    config: Config,
+    target: str,
+    profile: str,
+    cores: int | None,
+    dry_run: bool,
+    locks: tuple[int, ...],
+) -> int:
     command = snakemake_command(config, target, profile, cores)
     if dry_run:
         return subprocess.run([*command, "--dry-run", "--quiet", "rules"], check=False).returncode
@@ -121,7 +146,13 @@ def _snakemake(config: Config, target: str, profile: str, cores: int | None, dry
     with (
         log.open("w") as out,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            pass_fds=locks,
+            preexec_fn=_end_with_parent,
         ) as process,
     ):
         assert process.stdout is not None
@@ -133,6 +164,12 @@ def _snakemake(config: Config, target: str, profile: str, cores: int | None, dry
             elif found := _DONE.match(line):
                 click.echo(f"  {found[1]:>3} of {found[2]}  {rule}", err=True)
     return process.returncode
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to stop this process when `sluice run` is killed (Linux: PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _said_in_logs(config: Config, since: float) -> str:

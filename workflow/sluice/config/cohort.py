@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from sluice.config.loader import Model
 from sluice.config.release import Tier
@@ -13,12 +13,34 @@ from sluice.config.release import Tier
 Role = Literal["direct", "quasi", "sensitive", "linkage", "free_text", "safe"]
 FieldType = Literal["string", "category", "date", "number", "integer"]
 
+#: Keys of Sluice's own tables: a raw column under such a name would stand in for a pseudonym.
+_RESERVED = frozenset({"subject", "person", "visit"})
+
+
+def _inside(value: str) -> str:
+    if not value or value.startswith("/") or ".." in value.split("/"):
+        raise ValueError("a path inside the cohort's raw folder, without `..`")
+    return value
+
+
+def _not_reserved(value: str) -> str:
+    if value in _RESERVED:
+        raise ValueError(f"another name than {', '.join(sorted(_RESERVED))}")
+    return value
+
+
+RawPath = Annotated[str, AfterValidator(_inside)]
+CuratedName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(_not_reserved)
+]
+ModalityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,39}$")]
+
 
 class Column(Model):
     """One raw column: its role, and the curated field that it becomes."""
 
     role: Role = Field(description="What the field is; an unclassified field stops the run")
-    field: str | None = Field(
+    field: CuratedName | None = Field(
         default=None, description="Curated name; without one the column is inventoried, not curated"
     )
     type: FieldType = Field(default="string")
@@ -29,6 +51,16 @@ class Column(Model):
     )
     minimum: float | None = None
     maximum: float | None = None
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Column:
+        spelled: set[str] = set()
+        for term, spellings in (self.vocabulary or {}).items():
+            words = {word.strip().lower() for word in (term, *spellings)}
+            if words & spelled:
+                raise ValueError("a vocabulary in which each spelling means one term")
+            spelled |= words
+        return self
 
 
 class Conversion(Model):
@@ -43,7 +75,7 @@ class Conversion(Model):
 class Source(Model):
     """One raw file (or folder) and how to read it. ``file`` is relative to the cohort's folder."""
 
-    file: str = Field(description="Path below raw/<cohort>/")
+    file: RawPath = Field(description="Path below raw/<cohort>/")
     table: str = Field(description="Curated table: people, visits, events, samples, matrix, cells")
     format: Literal["csv", "tsv", "xlsx", "parquet", "gct", "h5ad", "10x", "dicom"] | None = Field(
         default=None, description="Taken from the ending where it is clear"
@@ -55,7 +87,7 @@ class Source(Model):
         default=None, description="The alias that participant_field holds, if not the participant"
     )
     columns: dict[str, Column] = Field(default_factory=dict, description="Role of every column")
-    constants: dict[str, str] = Field(
+    constants: dict[CuratedName, str] = Field(
         default_factory=dict, description="Curated fields with one value, e.g. code_system"
     )
     conversions: list[Conversion] = Field(default_factory=list)
@@ -67,12 +99,12 @@ class Source(Model):
         default=None, description="10x: column of the samples table that names this file's sample"
     )
 
-    @field_validator("file")
-    @classmethod
-    def _inside(cls, value: str) -> str:
-        if value.startswith("/") or ".." in value.split("/"):
-            raise ValueError("a path inside the cohort's raw folder, without `..`")
-        return value
+    @model_validator(mode="after")
+    def _one_column_a_field(self) -> Source:
+        named = [c.field for c in self.columns.values() if c.field] + list(self.constants)
+        if len(named) != len(set(named)):
+            raise ValueError("each curated field from one column or constant")
+        return self
 
 
 class CohortModality(Model):
@@ -85,7 +117,7 @@ class CohortModality(Model):
 class Alias(Model):
     """A table that links another identifier to the participant's."""
 
-    file: str
+    file: RawPath
     alias_field: str
     participant_field: str
 
@@ -101,7 +133,7 @@ class ConsentCode(Model):
 class Consent(Model):
     """Where consent stands and what its codes mean. No row means no consent."""
 
-    file: str
+    file: RawPath
     participant_field: str
     code_field: str
     signed_field: str
@@ -134,8 +166,8 @@ class Cohort(Model):
     calendar: Calendar = Calendar()
     aliases: list[Alias] = Field(default_factory=list)
     consent: Consent
-    modalities: dict[str, CohortModality] = Field(min_length=1)
-    attack_inputs: list[str] = Field(
+    modalities: dict[ModalityName, CohortModality] = Field(min_length=1)
+    attack_inputs: list[RawPath] = Field(
         default_factory=list, description="Files that only attacks may read (genotypes)"
     )
     genome: str = Field(default="GRCh38", description="Annotation of gene identifiers")

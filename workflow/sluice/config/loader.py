@@ -16,6 +16,7 @@ from sluice.errors import SluiceError
 
 _AMBIGUOUS = re.compile(r"^(y|n|yes|no|on|off)$", re.IGNORECASE)
 _OCTAL = re.compile(r"^[-+]?0[0-9_]+$")
+_NO_NUMBER = re.compile(r"^[-+]?\.(inf|nan)$", re.IGNORECASE)
 _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{t}"
     for t in ["str", "int", "float", "bool", "null", "map", "seq", "timestamp"]
@@ -114,6 +115,12 @@ def _check(node: Node, name: str, key: str) -> None:
                 "A number with a leading zero would lose it or be read as octal",
                 where=where,
                 mend="quote it",
+            )
+        if _NO_NUMBER.match(node.value):
+            raise SluiceError(
+                "Infinity and NaN are no settings: nothing is above or below them",
+                where=where,
+                mend="write a number, or leave the key out",
             )
 
 

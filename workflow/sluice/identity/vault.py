@@ -19,7 +19,8 @@ _MEND = "run `chmod 700` on the folder and `chmod 600` on the file"
 
 def refuse_git_tree(folder: Path, role: str) -> None:
     """Refuse a restricted folder inside a git tree: it would be committed one day."""
-    for parent in (folder, *folder.parents):
+    real = folder.resolve()
+    for parent in (folder, *folder.parents, real, *real.parents):
         if (parent / ".git").exists():
             raise SluiceError(
                 f"The {role} lies inside a git tree",
@@ -57,7 +58,7 @@ class Vault:
         self.folder, self.cohort = folder, cohort
         refuse_git_tree(folder, "vault")
         for place in (folder.parent, folder, folder / "keys"):
-            if not place.exists():
+            if not os.path.lexists(place):
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
                 if place == folder:
                     print(
@@ -71,10 +72,12 @@ class Vault:
     def _load_master(path: Path) -> bytes:
         if not path.exists():
             # Linking a finished file makes two first jobs agree on one key.
-            fresh = path.with_name(f".{path.name}.{os.getpid()}")
+            fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
             handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as out:
                 out.write(secrets.token_bytes(32))
+                out.flush()
+                os.fsync(handle)
             try:
                 os.link(fresh, path)
             except FileExistsError:

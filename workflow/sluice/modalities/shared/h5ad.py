@@ -175,5 +175,5 @@ def value_unit(path: Path) -> str:
     """Return the unit of a released matrix in words."""
     with h5py.File(path, "r") as file:
         kind = str(file["uns/schema"].asstr()[()]).removeprefix(_SCHEMA).strip()
-    words = {"counts": "counts", "tpm": "transcripts per million", "log": "log(1 + scaled counts)"}
+    words = {"counts": "counts", "tpm": "transcripts per million", "log": "logarithms as curated"}
     return words[kind]

@@ -1,0 +1,86 @@
+"""What an element is: its role, and whether its value names somebody. Read off PS3.15's table."""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence
+
+from pydicom.datadict import dictionary_has_tag, keyword_for_tag
+from pydicom.dataelem import DataElement
+
+from sluice.config.cohort import Role
+from sluice.dicom.rules import DATES, TEXT, load_rules
+from sluice.dicom.values import is_standard_uid
+
+_PATIENT_GROUP = 0x0010
+_BIRTH_DATE = 0x00100030
+# Family, given and middle name: what follows in a PN is a title or an honorific.
+_NAME_COMPONENTS = 3
+
+
+def role(tag: int, vr: str) -> Role:
+    """Return the role of an element.
+
+    What no dictionary knows, and every private element, is ``linkage``: nothing is known of it. The
+    options of a row of Table E.1-1 tell what its text is: a device's identity (``linkage``), a
+    description (``free_text``), a characteristic of the patient (``quasi``); text that no such
+    option covers names somebody (``direct``).
+    """
+    if not dictionary_has_tag(tag):
+        return "linkage"
+    if vr == "PN":
+        return "direct"
+    if vr in DATES or vr == "AS":
+        return "quasi"
+    rule = load_rules().public.get(tag)
+    if rule is None:
+        return "free_text" if vr in TEXT else _unlisted(tag, vr)
+    if tag >> 16 == _PATIENT_GROUP and vr not in (*TEXT, "SQ"):
+        return "quasi"
+    if "retain_device" in rule.options or vr not in (*TEXT, "UR"):
+        return "linkage"
+    if "clean_descriptors" in rule.options:
+        return "free_text"
+    return "quasi" if "retain_patient_characteristics" in rule.options else "direct"
+
+
+def _unlisted(tag: int, vr: str) -> Role:
+    names_class = keyword_for_tag(tag).endswith("ClassUID")
+    return "linkage" if vr in ("UI", "AE", "UN") and not names_class else "safe"
+
+
+def identifiers(element: DataElement) -> list[tuple[str, str]]:
+    """Return (kind, value) of the direct identifiers and UIDs that an element holds.
+
+    Kinds are ``name`` (a whole PN and each of its components), ``uid``, ``birth_date``,
+    ``institution``, else the element's keyword. A machine's serial number, descriptions and UIDs of
+    the standard are none: a tier may keep them.
+    """
+    tag, vr = int(element.tag), element.VR
+    if vr == "SQ":
+        return []
+    texts = [text for value in values_of(element) if (text := str(value).strip(" \0"))]
+    if vr == "UI":
+        return [("uid", text) for text in texts if not is_standard_uid(text)]
+    if vr == "PN":
+        return [("name", name) for text in texts for name in _names(text)]
+    if tag == _BIRTH_DATE:
+        return [("birth_date", text) for text in texts]
+    if element.tag.is_private or role(tag, vr) != "direct":
+        return []
+    institution = "retain_institution" in load_rules().public[tag].options
+    kind = "institution" if institution else keyword_for_tag(tag)
+    return [(kind, text) for text in texts]
+
+
+def _names(text: str) -> list[str]:
+    groups = [group.split("^")[:_NAME_COMPONENTS] for group in text.split("=")]
+    parts = [part.strip() for group in groups for part in group]
+    return [text, *(part for part in parts if len(part) > 1 and part != text)]
+
+
+def values_of(element: DataElement) -> list[object]:
+    """Return the values of an element that is no sequence; none where it is empty or binary."""
+    value = element.value
+    if value is None or isinstance(value, bytes):
+        return []
+    return list(value) if isinstance(value, MutableSequence) else [value]

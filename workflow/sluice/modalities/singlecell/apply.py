@@ -1,0 +1,218 @@
+"""Released cells, proportions and means by cell type, written anew from values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from sluice.expression.aggregate import cell_type_proportions, group_means, pseudobulk, set_means
+from sluice.expression.singlecell import CellSource
+from sluice.expression.write import write_h5ad
+from sluice.identity import Pseudonyms
+from sluice.jobs import Job
+from sluice.modalities.shared.groups import chosen_sets, only_planned
+from sluice.modalities.shared.h5ad import (
+    file_words,
+    h5ad_digest,
+    open_released,
+    released_fields,
+    write_crosswalk,
+)
+from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
+from sluice.modalities.singlecell.settings import CellSettings, individual_settings
+from sluice.modalities.singlecell.sources import FileRecord, open_recorded, read_records
+
+_MAIN = "cells.h5ad"
+_TYPE = "cell_type"
+
+
+def apply(job: Job, out: Path) -> None:
+    """Write the products that the plan has on, of the kept participants.
+
+    Controlled: one h5ad for each kind of values, and aggregates of the main one. Registered:
+    aggregates alone, of controlled's main file; without a product the folder stays empty.
+    """
+    assert job.settings.modality is not None
+    settings = individual_settings(job.settings.modality, job.tier)
+    plan = read_plan(job)["modalities"]["singlecell"]
+    folder = job.layout.minimize(job.tier, "singlecell", "all")
+    kept = kept_subjects(job)
+    cells, samples = (job.read(folder / f"{name}.parquet") for name in ("cells", "samples"))
+    cells, samples = (table[table["subject"].isin(kept)] for table in (cells, samples))
+    genes = job.read(folder / "genes.parquet")
+    maps = job.pseudonyms()
+    groups_on = product_is_on(job, "cell_groups")
+    if job.settings.source == "controlled":
+        if groups_on:
+            path = job.layout.data("controlled", "singlecell", "all") / _MAIN
+            typed = cells.assign(donor=cells["subject"], row=cells["cell_row"])
+            _write_groups(job, out, path, typed, genes["gene_id"].tolist(), plan, settings)
+        write_crosswalk(job, set(), maps)
+        return
+    cells_on = product_is_on(job, "cells")
+    named = pd.DataFrame(columns=["subject", "original", "new"], dtype=object)
+    if cells_on or groups_on:
+        records = {record.file_id: record for record in read_records(job, folder)}
+        cells = _with_fields(job, cells, samples, maps)
+        for matrix in plan["matrices"]:
+            chosen = [records[file_id] for file_id in matrix["file_ids"]]
+            new = _write_cells(job, out / matrix["file"], chosen, cells, genes, maps, settings)
+            named = pd.concat([named, new], ignore_index=True)
+    if groups_on and plan["matrices"]:
+        obs = open_released(out / _MAIN).obs
+        typed = obs.assign(donor=obs["person"], row=range(len(obs)))
+        main = genes[genes["file_id"].isin(plan["matrices"][0]["file_ids"])]
+        ids = main["gene_id"].unique().tolist()
+        _write_groups(job, out, out / _MAIN, typed, ids, plan, settings)
+    for matrix in plan["matrices"] if cells_on else []:
+        job.contents[matrix["file"]] = h5ad_digest(out / matrix["file"])
+    if not cells_on:
+        for path in out.glob("*.h5ad"):
+            path.unlink()
+        named = named.iloc[:0]
+    write_crosswalk(job, set(named["subject"]), maps, ("barcode", named))
+
+
+def _with_fields(
+    job: Job, cells: pd.DataFrame, samples: pd.DataFrame, maps: Pseudonyms
+) -> pd.DataFrame:
+    """Return the cells' keys, ``person``, and the released fields, listed under ``attrs``."""
+    of_sample = released_fields(job, "samples", samples.reset_index(drop=True), maps)
+    of_sample = of_sample.set_index(pd.Index(samples["sample_id"]))
+    of_cell = released_fields(job, "cells", cells, maps)
+    placed = of_sample.reindex(cells["sample_id"]).set_axis(cells.index)
+    keys = cells[["file_id", "cell_row", "sample_id", "subject"]]
+    people = {subject: maps.person(subject) for subject in keys["subject"].unique()}
+    table = pd.concat([keys, of_cell, placed], axis=1)
+    return table.assign(person=keys["subject"].map(people))
+
+
+def _write_cells(
+    job: Job,
+    path: Path,
+    records: list[FileRecord],
+    cells: pd.DataFrame,
+    genes: pd.DataFrame,
+    maps: Pseudonyms,
+    settings: CellSettings,
+) -> pd.DataFrame:
+    """Write one h5ad, cells in the order of their pseudonyms; return ``subject, original, new``."""
+    parts, streams = [], []
+    var = genes[genes["file_id"] == records[0].file_id].sort_values("gene_id")
+    var = var.set_index("gene_id")[["symbol"]]
+    for record in records:
+        source = open_recorded(job, record)
+        barcodes = np.array(source.barcodes(), dtype=object)
+        part = cells[cells["file_id"] == record.file_id].copy()
+        part["original"] = barcodes[part["cell_row"].to_numpy()]
+        part["name"] = [
+            maps.item(f"{sample}\0{barcode}")
+            for sample, barcode in zip(part["sample_id"], part["original"], strict=True)
+        ]
+        part = part.sort_values(["person", "name"])
+        place = genes[genes["file_id"] == record.file_id].set_index("gene_id")["row"]
+        columns = place.loc[var.index].to_numpy()
+        streams.append(_Rows(source, part["cell_row"].to_numpy(), columns))
+        parts.append(part)
+    # A person's cells lie together, whatever files they come from.
+    merged = pd.concat([part.assign(stream=n) for n, part in enumerate(parts)])
+    merged = merged.sort_values(["person", "stream", "name"])
+    keys = ["file_id", "cell_row", "sample_id", "subject", "stream", "original"]
+    obs = merged.set_index("name").drop(columns=keys)
+    obs = obs[["person", *(c for c in obs.columns if c != "person")]]
+    turns = merged.groupby(["person", "stream"], sort=True).size()
+    blocks = (
+        _rounded(block, source_kind, settings.decimals)
+        for source_kind, block in _interleaved(streams, turns)
+    )
+    assert job.settings.products is not None
+    title = job.settings.products["cells"].title
+    words = file_words(job, title, records[0].value_kind)
+    write_h5ad(path, blocks, obs, var, **words)
+    job.counts["cells released"] += len(obs)
+    return merged.rename(columns={"name": "new"})[["subject", "original", "new"]]
+
+
+@dataclass
+class _Rows:
+    """Chosen rows and columns of a source, to be taken a few at a time and in order."""
+
+    source: CellSource
+    rows: np.ndarray
+    columns: np.ndarray
+    _blocks: Iterator[sparse.csr_matrix] | None = None
+    _held: list[sparse.csr_matrix] = field(default_factory=list)
+
+    def take(self, number: int) -> Iterator[sparse.csr_matrix]:
+        """Yield the next ``number`` rows."""
+        if self._blocks is None:
+            self._blocks = self.source.iter_rows(self.rows)
+        while number > 0:
+            block = self._held.pop() if self._held else next(self._blocks)[:, self.columns]
+            if block.shape[0] > number:
+                self._held.append(block[number:])
+                block = block[:number]
+            number -= block.shape[0]
+            yield block
+
+
+def _interleaved(
+    streams: list[_Rows], turns: pd.Series
+) -> Iterator[tuple[str, sparse.csr_matrix]]:
+    if len(streams) == 1:
+        for block in streams[0].take(int(turns.sum())):
+            yield streams[0].source.value_kind, block
+        return
+    for (_, stream), number in turns.items():  # type: ignore[misc]
+        for block in streams[stream].take(int(number)):
+            yield streams[stream].source.value_kind, block
+
+
+def _rounded(block: sparse.csr_matrix, kind: str, decimals: int) -> sparse.csr_matrix:
+    if kind != "counts":
+        block = block.copy()
+        block.data = np.round(block.data, decimals)
+    return block
+
+
+def _write_groups(
+    job: Job,
+    out: Path,
+    path: Path,
+    cells: pd.DataFrame,
+    genes: list[str],
+    plan: dict[str, Any],
+    settings: CellSettings,
+) -> None:
+    """Write proportions of types and means of sets by type: functions of the released cells.
+
+    ``cells`` holds ``donor, row, cell_type`` of the h5ad at ``path``.
+    """
+    job.note_input(path)
+    typed = cells.dropna(subset=[_TYPE])
+    shares = cell_type_proportions(
+        typed.assign(group="all"), ["group"], settings.floors, decimals=settings.decimals
+    ).table
+    shares = only_planned(shares, [_TYPE], [[name] for name in plan["groups"]["proportions"]])
+    job.write(out / "proportions.parquet", shares[[_TYPE, "proportion", "donors"]])
+    source = open_released(path).source
+    place = {gene: number for number, gene in enumerate(source.genes)}
+    columns = [place[gene] for gene in sorted(genes)]
+    bulk = pseudobulk(source, typed, ["donor", _TYPE], floor=settings.min_cells, log=True)
+    scores, names = set_means(
+        bulk.values[:, columns], sorted(genes), chosen_sets(plan["sets"]), min_genes=1
+    )
+    floors, by = settings.floors, [_TYPE]
+    found = group_means(
+        bulk.keys, scores, names, by, floors, within=by, decimals=settings.decimals
+    )
+    table = only_planned(found.table, by, [[name] for name in plan["groups"]["means"]])
+    job.write(out / "group_means.parquet", table[[*by, "feature", "mean", "donors"]])
+    job.counts["proportions released"] += len(shares)
+    job.counts["group means released"] += len(table)
