@@ -1,13 +1,26 @@
 #!/usr/bin/env python
-"""Print the tables of thresholds.md, computed by the functions that judge a release."""
+"""Print the tables of thresholds.md, computed by the functions that judge a release.
+
+With ``--write``, put them into the page.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
+from sluice.config import Config, load_policy
 from sluice.dp.planner import predict_error
 from sluice.dp.plans import CountsPlan, MeansPlan
+from sluice.jobs import Job
+from sluice.public import questions
+from sluice.resources import shipped
 from sluice.tables.risk import reachable, upper_bound
+
+PAGE = Path(__file__).with_name("thresholds.md")
+MARK = "<!-- from here on written by docs/thresholds.py --write -->\n"
 
 PEOPLE = (30, 60, 100, 200, 300, 500, 1000, 5000)
 LIMITS = (0.2, 0.09, 0.05, 0.01)
@@ -72,20 +85,44 @@ def _plan(question: str, epsilon: float) -> CountsPlan | MeansPlan:
     return CountsPlan("q", DOMAIN, tables, epsilon, DELTA, "laplace")
 
 
+def asked() -> str:
+    """What the default policy asks, and the fewest expected people with whom it is worth asking."""
+    folder = shipped() / "config"
+    config = Config.load(folder / "config.yaml", "demo/2026q1")
+    config = replace(config, policy=load_policy(folder, "default"))
+    budget = config.policy.tiers["public"].budget
+    assert budget is not None
+    rows = []
+    for name, plan in sorted(questions(Job(config, "plan", "public")).items()):
+        enough = (n for n in range(1, 100_000) if predict_error(plan, n) <= budget.max_predicted_se)
+        error = predict_error(plan, budget.expected_people)
+        rows.append((name, plan.noise.mechanism, f"{plan.epsilon:g}", f"{error:.2f}", next(enough)))
+    at = f"error at N={budget.expected_people}, in SD"
+    head = ("question", "noise", "ε", at, f"N for ≤ {budget.max_predicted_se:g} SD")
+    return table("The default policy's public questions", head, rows)
+
+
+def tables() -> str:
+    """Return every table."""
+    found = [
+        classes(),
+        smallest(),
+        hits(),
+        asked(),
+        errors("Counts, one table of 10 cells: error in SD", "one"),
+        errors("Counts, three tables of 10, 6 and 15 cells: error in SD", "three"),
+        errors("Means of 10 features, clipped at 3 SD each, δ = 1e-7: error in SD", "means"),
+    ]
+    return "\n\n".join(found) + "\n"
+
+
 def main() -> None:
-    """Print every table."""
-    print(
-        "\n\n".join(
-            [
-                classes(),
-                smallest(),
-                hits(),
-                errors("Counts, one table of 10 cells", "one"),
-                errors("Counts, three tables of 10, 6 and 15 cells", "three"),
-                errors("Means of 10 features, clipped at 3 SD each, δ = 1e-7", "means"),
-            ]
-        )
-    )
+    """Print the tables, or write them to the end of the page."""
+    if "--write" in sys.argv[1:]:
+        text = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
+        PAGE.write_text(f"{text}{MARK}\n{tables()}", encoding="utf-8")
+    else:
+        print(tables(), end="")
 
 
 if __name__ == "__main__":

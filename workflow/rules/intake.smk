@@ -19,13 +19,14 @@ for MODALITY in CONFIG.modalities:
             record=record(LAYOUT.intake(MODALITY)),
             lists=[str(LAYOUT.part_list(MODALITY, p)) for p in CONFIG.parts(MODALITY)],
         params:
+            modality=MODALITY,  # the shell line is read when the loop is over
             code=code("intake", MODALITY),
             policy=settings("intake", modality=MODALITY),
             lock=LOCK,
         log:
             log("intake", MODALITY),
         shell:
-            call("intake", f"--modality {MODALITY}")
+            call("intake", "--modality {params.modality:q}")
 
 
 rule intake_consent:

@@ -12,6 +12,7 @@ from sluice.config.layout import Layout, part_names
 from sluice.config.loader import parse, read_yaml
 from sluice.config.policy import Policy
 from sluice.config.release import Release
+from sluice.config.roles import refuse_open_fields
 from sluice.config.settings import STAGES, Settings, Stage, settings_for
 from sluice.config.site import Site
 from sluice.errors import SluiceError
@@ -102,6 +103,7 @@ class Config:
                     where=f"releases/{address}.yaml, tier {tier}",
                     mend=f"add {source} to `tiers`",
                 )
+        refuse_open_fields(cohort, policy, list(release.tiers))
         return cls(
             file=file,
             site=site,

@@ -96,7 +96,8 @@ class Source(Model):
     value_kind: Literal["counts", "tpm", "log"] | None = None
     layer: str | None = Field(default=None, description="h5ad: X, raw, or a layer's name")
     samples: str | None = Field(
-        default=None, description="10x: column of the samples table that names this file's sample"
+        default=None,
+        description="10x: column of the sample sheet that what follows a barcode's last `-` names",
     )
 
     @model_validator(mode="after")

@@ -129,7 +129,9 @@ def parse(model: type[M], content: dict[str, Any], name: str) -> M:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        found = error.errors(include_input=False, include_url=False)
+        # A misspelled key is also a missing one: the former says more.
+        first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
     keys = [str(k) if not isinstance(k, int) else f"[{k + 1}]" for k in first["loc"]]
     key = ".".join(keys).replace(".[", "[") or "(top)"
     where = f"{name}, key `{key}`"

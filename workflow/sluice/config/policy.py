@@ -11,6 +11,10 @@ from sluice.config.release import Tier
 
 Level = int | float | str
 
+#: What adapters tell the plan of a person besides released fields, ``has_<modality>`` and
+#: ``<modality>_samples``.
+ATTRIBUTES = ("visits", "studies", "image_modality", "region", "device")
+
 
 class FieldRule(Model):
     """What happens to one curated field. A field without a rule is dropped."""
@@ -66,6 +70,12 @@ class People(Model):
     recoding: Recoding
     reason: str
     owner: str
+
+    @model_validator(mode="after")
+    def _node_of_quasi(self) -> People:
+        if not set(self.recoding.node) <= set(self.quasi):
+            raise ValueError("a frozen node over names in quasi")
+        return self
 
 
 class ModalityPolicy(Model):
@@ -125,8 +135,8 @@ class Budget(Model):
 
     @model_validator(mode="after")
     def _shares(self) -> Budget:
-        if sum(self.shares.values()) > 1 + 1e-9:
-            raise ValueError("shares that add up to at most 1")
+        if min(self.shares.values(), default=0) < 0 or sum(self.shares.values()) > 1 + 1e-9:
+            raise ValueError("shares from 0 that add up to at most 1")
         return self
 
 
@@ -146,6 +156,20 @@ class TierPolicy(Model):
     modalities: dict[str, ModalityPolicy]
     products: dict[str, Product]
     limits: dict[str, Limit]
+
+    @model_validator(mode="after")
+    def _attributes_exist(self) -> TierPolicy:
+        """A quasi-identifier under a wrong name would go unprotected without a word."""
+        known = set(ATTRIBUTES)
+        for modality, policy in self.modalities.items():
+            known |= {f"has_{modality}", f"{modality}_samples"}
+            known |= {rule.as_ or f.partition(".")[2] for f, rule in policy.fields.items()}
+        named = {*self.people.quasi, *self.people.sensitive} if self.people else set()
+        if unknown := named - known:
+            raise ValueError(
+                f"in people, released fields of this tier or has_<modality>, not {min(unknown)}"
+            )
+        return self
 
 
 class Policy(Model):
@@ -168,4 +192,7 @@ class Policy(Model):
     def _known_tiers(self) -> Policy:
         if not set(self.tiers) <= set(get_args(Tier)):
             raise ValueError(f"tiers among {', '.join(get_args(Tier))}")
+        for name, rules in self.tiers.items():
+            if (rules.source == "controlled") != (name == "registered"):
+                raise ValueError("source: controlled for registered, curated for the others")
         return self

@@ -179,10 +179,16 @@ def _references(value: Schema) -> Iterator[tuple[str, str]]:
         yield value["$ref"].rsplit("/", 1)[1], ""
     for option in value.get("anyOf", []):
         yield from _references(option)
-    for key, ending in (("items", "[]"), ("additionalProperties", ".<name>")):
-        if isinstance(value.get(key), dict):
-            for name, rest in _references(value[key]):
+    for inside, ending in ((value.get("items"), "[]"), (_named(value), ".<name>")):
+        if isinstance(inside, dict):
+            for name, rest in _references(inside):
                 yield name, ending + rest
+
+
+def _named(value: Schema) -> Any:
+    """Return what a mapping holds by name; names may have to fit a pattern."""
+    patterns = value.get("patternProperties")
+    return next(iter(patterns.values())) if patterns else value.get("additionalProperties")
 
 
 def _type(value: Schema) -> str:
@@ -198,7 +204,7 @@ def _type(value: Schema) -> str:
     if kind == "array":
         return f"list of {_type(value['items'])}"
     if kind == "object":
-        inside = value.get("additionalProperties")
+        inside = _named(value)
         return f"by name: {_type(inside)}" if isinstance(inside, dict) else "keys and values"
     words = {"date": "date (YYYY-MM-DD)", "path": "path", "boolean": "true or false"}
     name = words.get(value.get("format", kind), kind)

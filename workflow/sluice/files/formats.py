@@ -50,7 +50,10 @@ def write_table(path: Path, table: pd.DataFrame, metadata: dict[str, str] | None
     plain = table.reset_index(drop=True)
     for name in plain.columns:
         if isinstance(plain[name].dtype, pd.CategoricalDtype):
-            plain[name] = plain[name].astype(plain[name].cat.categories.dtype)
+            kind = plain[name].cat.categories.dtype
+            # Integers have no missing value; the nullable kind writes the same bytes.
+            gaps = plain[name].isna().any() and pd.api.types.is_integer_dtype(kind)
+            plain[name] = plain[name].astype("Int64" if gaps else kind)
     arrow = pa.Table.from_pandas(plain, preserve_index=False).replace_schema_metadata(None)
     fields = [pa.field(f.name, _plain_type(f.type)) for f in arrow.schema]
     schema = pa.schema(fields, metadata=metadata)

@@ -51,23 +51,19 @@ def apply(job: Job, out: Path) -> None:
             _write_means(job, out, open_released(path), keys, genes, plan, settings)
         write_crosswalk(job, set(), maps)
         return
-    matrix_on, means_on = (product_is_on(job, name) for name in ("gene_matrix", "group_means"))
-    if not samples.empty and (matrix_on or means_on):
+    if not product_is_on(job, "gene_matrix"):
+        samples = samples.iloc[:0]
+    else:
         path = out / "expression.h5ad"
         obs = _write_matrix(job, path, samples, genes, maps, settings.decimals)
-        if means_on:
+        if product_is_on(job, "group_means"):
             keys = obs.rename(columns={"person": "subject"})
             _write_means(job, out, open_released(path), keys, genes, plan, settings)
-        if matrix_on:
-            job.contents[path.name] = h5ad_digest(path)
-            job.counts["samples released"] += len(samples)
-        else:
-            path.unlink()
-    released = samples if matrix_on else samples.iloc[:0]
-    items = released[["subject"]].assign(
-        original=released["sample_id"], new=released["sample_id"].map(maps.item)
-    )
-    write_crosswalk(job, set(released["subject"]), maps, ("sample", items))
+        job.contents[path.name] = h5ad_digest(path)
+        job.counts["samples released"] += len(samples)
+    named = {"original": samples["sample_id"], "new": samples["sample_id"].map(maps.item)}
+    items = samples[["subject"]].assign(**named)
+    write_crosswalk(job, set(samples["subject"]), maps, ("sample", items))
 
 
 def _write_matrix(
@@ -106,7 +102,7 @@ def _blocks(
     matrix: Matrix, rows: np.ndarray, columns: np.ndarray, decimals: int
 ) -> Iterator[np.ndarray]:
     for start in range(0, len(rows), _BLOCK):
-        values = matrix.read(rows[start : start + _BLOCK])[:, columns]
+        values = matrix.read(rows[start : start + _BLOCK].tolist())[:, columns]
         yield values if matrix.value_kind == "counts" else np.round(values, decimals)
 
 

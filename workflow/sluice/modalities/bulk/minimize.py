@@ -20,7 +20,7 @@ _KEYS = ["sample_id", "subject"]
 
 
 def minimize(job: Job, out: Path) -> None:
-    """Write ``samples``, ``genes`` (a selection) and ``matrix.json`` (which matrix they select from).
+    """Write ``samples``, ``genes`` and ``matrix.json`` (which matrix they are a selection of).
 
     Controlled and public start from the curated tables; registered starts from controlled's
     released matrix, whose ``person`` is its ``subject``.

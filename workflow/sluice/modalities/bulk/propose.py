@@ -12,7 +12,7 @@ from sluice.expression.aggregate import Floors
 from sluice.jobs import Job
 from sluice.modalities.bulk.settings import BulkSettings, individual_settings
 from sluice.modalities.shared.genes import measured_sets
-from sluice.modalities.shared.groups import planned_groups
+from sluice.modalities.shared.groups import is_offered, planned_groups
 from sluice.modalities.shared.rules import GENERALISING, ladder
 
 FILES = {"gene_matrix": ["expression.h5ad"], "group_means": ["group_means.parquet"]}
@@ -44,7 +44,10 @@ def propose(job: Job, facts: pd.DataFrame) -> dict[str, Any]:
     refused = {}
     if samples.empty or not genes:
         refused["gene_matrix"] = "no sample or no gene may leave"
-    if not groups or not sets:
+    derived = job.settings.source == "controlled"
+    if not derived and ("gene_matrix" in refused or not is_offered(job, "gene_matrix")):
+        refused["group_means"] = "it is computed from the released matrix, which is off"
+    elif not groups or not sets:
         refused["group_means"] = (
             f"no group of {settings.min_donors} donors, inside and outside, or no gene set"
         )

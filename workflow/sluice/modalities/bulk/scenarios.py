@@ -92,10 +92,9 @@ def _means(job: Job) -> list[Score]:
     found = [floor_score(faults, donors, groups, "group_means")]
     if job.settings.source == "controlled":
         genes = job.read(job.layout.minimize(job.tier, "bulk", "all") / "genes.parquet")["gene_id"]
-        released = set_scores(matrix.source, keys["row"].to_numpy(), sorted(genes), plan["sets"])
-        raw = np.vstack(
-            list(log_rows(matrix.source, keys["row"].to_numpy(), range(len(matrix.genes))))
-        )
+        rows, every = keys["row"].to_numpy(), range(len(matrix.genes))
+        released = set_scores(matrix.source, rows, sorted(genes), plan["sets"])
+        raw = np.vstack(list(log_rows(matrix.source, rows, every)))
         groups_of = [_group(keys, by, label, released, raw) for label in plan["groups"]["kept"]]
         found += mean_scores(groups_of, settings.decimals, "group_means")
     return found

@@ -26,7 +26,6 @@ class PublicBulkSettings(Model):
 
     exclude_genes: list[str] = Field(description="Groups of resources/genes/exclusions.tsv")
     sets: int = Field(ge=1, le=50, description="How many of the fixed sets, in the file's order")
-    clip: float = Field(default=3.0, gt=0, description="Bound of one score, in public units")
 
 
 def individual_settings(policy: ModalityPolicy, tier: str) -> BulkSettings:

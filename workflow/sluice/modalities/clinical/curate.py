@@ -63,10 +63,7 @@ def _curated(job: Job, source: Source, participants: Participants) -> pd.DataFra
         if column.field is None:
             continue
         if column.field == "visit_id":
-            key = job.vault.key("visit")
-            table["visit_id"] = raw[name].map(
-                lambda v, k=key: None if v is None else sample_id(k, v)
-            )
+            table["visit_id"] = _visits(job, table["subject"], raw[name])
         else:
             table[column.field] = typed(
                 raw[name], name, column, job.settings.calendar, source.file, job.counts
@@ -78,6 +75,18 @@ def _curated(job: Job, source: Source, participants: Participants) -> pd.DataFra
     unknown = table["subject"].isna()
     job.counts["rows of unknown participants left out"] += int(unknown.sum())
     return table[~unknown]
+
+
+def _visits(job: Job, subjects: pd.Series, written: pd.Series) -> pd.Series:
+    """Return keyed visit identifiers. Many sites count visits from 1 anew for each participant."""
+    key = job.vault.key("visit")
+    ids = [
+        sample_id(key, f"{subject} {visit.strip()}")
+        if isinstance(subject, str) and isinstance(visit, str)
+        else None
+        for subject, visit in zip(subjects, written, strict=True)
+    ]
+    return pd.Series(ids, index=written.index, dtype=object)
 
 
 def _one_row_each(job: Job, people: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, time
 from pathlib import Path
 
-import pandas as pd
 from pydicom.dataset import FileDataset
 
 from sluice.dicom.reader import read

@@ -6,6 +6,7 @@ No name, number, date or UID of anybody is among them. In tables they stand in t
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping, MutableSequence
 from dataclasses import asdict, fields
@@ -16,10 +17,12 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import FileDataset
 
 from sluice.dicom.eligibility import ObjectFacts, classify
+from sluice.dicom.values import DUMMIES
 from sluice.errors import SluiceError
 
 #: Elements that are kept, by keyword.
 ELEMENTS = (
+    "Modality",
     "Manufacturer",
     "ManufacturerModelName",
     "DeviceSerialNumber",
@@ -31,6 +34,8 @@ ELEMENTS = (
 )
 FACTS = tuple(field.name for field in fields(ObjectFacts))
 TAG_COLUMNS = ["instance_id", "tag_path", "vr", "value"]
+_TWO_CAPITALS = re.compile(r"[A-Z]{2}")
+_DUMMIES = frozenset({DUMMIES["LO"], DUMMIES["AS"]})
 #: What pydicom raises for a value that does not fit its VR.
 UNREADABLE = (ValueError, TypeError, OverflowError, KeyError, NotImplementedError, struct.error)
 
@@ -47,6 +52,8 @@ _NAMES = {path: name for name, path in PATHS.items()}
 def header(dataset: FileDataset) -> dict[str, str]:
     """Return the facts of :func:`sluice.dicom.eligibility.classify` and the filled elements.
 
+    A dummy that a tier before this one wrote is no value.
+
     Raises
     ------
     SluiceError
@@ -59,10 +66,12 @@ def header(dataset: FileDataset) -> dict[str, str]:
         raise SluiceError(
             "A DICOM header holds a value that is not what its VR says", mend="exclude the file"
         ) from None
-    return found | {name: text for name, text in texts.items() if text}
+    if not _TWO_CAPITALS.fullmatch(texts["Modality"]):
+        texts["Modality"] = ""  # the abbreviations of the standard that a tier can hold are such
+    return found | {name: text for name, text in texts.items() if text and text not in _DUMMIES}
 
 
-def object_facts(values: Mapping[str, Any]) -> ObjectFacts:
+def object_facts(values: Mapping[Any, Any]) -> ObjectFacts:
     """Return the facts of an object from its texts of :func:`header`."""
     read: dict[str, Any] = {name: str(values[name]) for name in FACTS}
     for name in ("original", "face", "overlay_in_pixels"):

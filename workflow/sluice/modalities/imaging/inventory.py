@@ -121,13 +121,11 @@ def _quarantined(job: Job, objects: pd.DataFrame) -> dict[str, str]:
     set_reason(objects[["study", "series"]].isna().any(axis=1), "no study or series")
     people = objects.groupby("study")["subject"].transform("nunique")
     set_reason(people > 1, "two participants in one study")
-    for _, rows in objects.groupby("sop"):
-        if len(rows) > 1:
-            paths = [job.layout.raw_cohort / path for path in rows["path"]]
-            same = len({content_digest(path) for path in paths}) == 1
-            repeated = objects.index.isin(rows.index[1:] if same else rows.index)
-            reason = "a copy of another file" if same else "one SOP instance with two contents"
-            set_reason(pd.Series(repeated, index=objects.index), reason)
+    for _, rows in objects[objects["sop"].duplicated(keep=False)].groupby("sop"):
+        same = len({content_digest(job.layout.raw_cohort / path) for path in rows["path"]}) == 1
+        repeated = objects.index.isin(rows.index[1:] if same else rows.index)
+        reason = "a copy of another file" if same else "one SOP instance with two contents"
+        set_reason(pd.Series(repeated, index=objects.index), reason)
     given = reasons.notna()
     return dict(zip(objects.loc[given, "file_id"], reasons[given], strict=True))
 

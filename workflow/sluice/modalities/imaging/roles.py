@@ -33,7 +33,7 @@ def role(tag: int, vr: str) -> Role:
         return "quasi"
     rule = load_rules().public.get(tag)
     if rule is None:
-        return "free_text" if vr in TEXT else _unlisted(tag, vr)
+        return _unlisted(tag, vr)
     if tag >> 16 == _PATIENT_GROUP and vr not in (*TEXT, "SQ"):
         return "quasi"
     if "retain_device" in rule.options or vr not in (*TEXT, "UR"):
@@ -44,6 +44,9 @@ def role(tag: int, vr: str) -> Role:
 
 
 def _unlisted(tag: int, vr: str) -> Role:
+    if vr in TEXT:
+        needs = load_rules().technical.get(tag)
+        return "free_text" if needs is None else "safe" if needs == "any" else "linkage"
     names_class = keyword_for_tag(tag).endswith("ClassUID")
     return "linkage" if vr in ("UI", "AE", "UN") and not names_class else "safe"
 

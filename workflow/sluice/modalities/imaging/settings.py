@@ -12,16 +12,19 @@ from sluice.config.loader import Model, parse
 from sluice.config.policy import ModalityPolicy
 from sluice.resources import resource
 
-_ELIGIBILITY = ("kinds", "regions", "original_primary", "burned_in", "faces", "overlays")
+_ELIGIBILITY = ("original_primary", "burned_in", "faces", "overlays")
 _REWRITING = ("options", "keep_device", "times", "text", "age_top", "age_band", "sex")
 
 
 class ImagingSettings(Model):
     """Settings of an individual-level tier: which objects it holds, and what of their headers."""
 
-    kinds: list[str] = Field(min_length=1, description="Kinds of resources/dicom/sop_classes.csv")
+    sop_classes: list[str] = Field(
+        min_length=1, description="Kinds of resources/dicom/sop_classes.csv, in capitals"
+    )
     regions: Literal["any"] | list[str] = Field(
-        description="Regions of resources/dicom/body_parts.csv, or any; unknown is a head"
+        description="Regions of resources/dicom/body_parts.csv, in capitals, or any; "
+        "an unknown region is a head"
     )
     original_primary: bool = Field(description="Only images whose type is ORIGINAL and PRIMARY")
     burned_in: list[Literal["YES", "NO", "UNKNOWN"]] = Field(
@@ -39,7 +42,7 @@ class ImagingSettings(Model):
     age_band: int = Field(default=1, ge=1, description="Width of age bands in years")
     sex: bool = Field(default=False, description="Keep PatientSex")
 
-    @field_validator("kinds")
+    @field_validator("sop_classes")
     @classmethod
     def _kinds(cls, value: list[str]) -> list[str]:
         return _listed(value, "kind", "sop_classes.csv")
@@ -52,7 +55,11 @@ class ImagingSettings(Model):
     @property
     def eligibility(self) -> dict[str, Any]:
         """The rules of :func:`sluice.dicom.eligibility.eligible`."""
-        return {name: getattr(self, name) for name in _ELIGIBILITY}
+        anywhere = isinstance(self.regions, str)
+        return {name: getattr(self, name) for name in _ELIGIBILITY} | {
+            "kinds": [kind.lower() for kind in self.sop_classes],
+            "regions": "any" if anywhere else [region.lower() for region in self.regions],
+        }
 
     def profile(self, name: str) -> dict[str, Any]:
         """Return the section of :meth:`sluice.dicom.profile.Profile.from_policy`."""
@@ -93,4 +100,4 @@ def _listed(names: list[str], column: str, file: str) -> list[str]:
 @cache
 def _words(column: str, file: str) -> frozenset[str]:
     with resource("dicom").joinpath(file).open(newline="", encoding="utf-8") as stream:
-        return frozenset(row[column] for row in csv.DictReader(stream))
+        return frozenset(row[column].upper() for row in csv.DictReader(stream))

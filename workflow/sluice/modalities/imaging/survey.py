@@ -59,10 +59,13 @@ class Survey:
             name = _ITEM_NUMBER.sub("[]", path)
             if name not in self.fields:
                 self.fields[name] = _Field(element.VR, role(int(element.tag), element.VR))
-            if element.VR == "SQ" or (digest := _digest(element)) is None:
+            if element.VR == "SQ":
+                filled |= {name} if element.value else set()
                 continue
-            self.fields[name].values[digest] += 1
+            if (digest := _digest(element)) is None:
+                continue
             filled.add(name)
+            self.fields[name].values[digest] += 1
             self.found |= {(file_id, kind, value) for kind, value in identifiers(element)}
         for name in filled:
             self.fields[name].objects += 1

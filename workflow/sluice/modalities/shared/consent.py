@@ -20,16 +20,19 @@ TIERS = ("public", "registered", "controlled")
 def write_consent(job: Job, out: Path) -> None:
     """Write ``subject, modality, tier, allowed, duo`` as of the release's cut date.
 
-    The latest row signed on or before the cut date counts; a withdrawal on or before it removes
-    everything; a row that cannot be read permits nothing and is counted.
+    The latest row signed on or before the cut date counts. A withdrawal on or before it, in
+    whichever row, removes everything unless consent was signed again after that day. Rows that
+    cannot be read are counted, and their participants are left out: nobody can say whether such
+    a row is the latest.
     """
     rules = job.settings.consent
-    calendar = job.settings.calendar
-    assert rules is not None and calendar is not None
+    assert rules is not None and job.settings.cut_date is not None
     path = source_path(job.layout.raw_cohort, rules.file)
     table = read_raw_table(path, source_format(Source(file=rules.file, table="c")), rules.file)
-    for column in (rules.participant_field, rules.code_field, rules.signed_field):
-        require_column(table, column, rules.file)
+    named = (rules.participant_field, rules.code_field, rules.signed_field, rules.withdrawn_field)
+    for column in named:
+        if column:
+            require_column(table, column, rules.file)
     unknown = ~table[rules.code_field].isin(list(rules.codes)) & table[rules.code_field].notna()
     if unknown.any():
         raise SluiceError(
@@ -37,30 +40,11 @@ def write_consent(job: Job, out: Path) -> None:
             where=f"source {rules.file}, row {int(unknown.to_numpy().argmax()) + 2}",
             mend="add it under `consent: codes:` or mend the row",
         )
-    assert job.settings.cut_date is not None
-    cut = pd.Timestamp(job.settings.cut_date)
-    signed = pd.to_datetime(table[rules.signed_field], format=calendar.date_format, errors="coerce")
-    usable = (
-        signed.notna() & table[rules.participant_field].notna() & table[rules.code_field].notna()
-    )
-    job.counts["consent rows that cannot be read"] += int((~usable).sum())
-    table = table.assign(signed=signed)[usable & (signed <= cut)]
-    table = table.assign(row=range(len(table)))
-    latest = table.sort_values(["signed", "row"]).groupby(rules.participant_field).tail(1)
-    if rules.withdrawn_field:
-        require_column(table, rules.withdrawn_field, rules.file)
-        written = latest[rules.withdrawn_field]
-        day = pd.to_datetime(written, format=calendar.date_format, errors="coerce")
-        # A withdrawal that cannot be dated is taken as in force.
-        withdrawn = written.notna() & ~(day > cut)
-        job.counts["withdrawn at the cut date"] += int(withdrawn.sum())
-        latest = latest[~withdrawn]
+    latest = _in_force(job, table, pd.Timestamp(job.settings.cut_date))
     rows = []
-    for participant, code in zip(
-        latest[rules.participant_field], latest[rules.code_field], strict=True
-    ):
+    for participant, code in zip(latest["participant"], latest["code"], strict=True):
         permitted = rules.codes[code]
-        subject = job.vault.subject(str(participant).strip())
+        subject = job.vault.subject(participant)
         for modality in job.config.modalities:
             for tier in TIERS:
                 allowed = tier in permitted.tiers and (
@@ -70,6 +54,37 @@ def write_consent(job: Job, out: Path) -> None:
     consent = pd.DataFrame(rows, columns=["subject", "modality", "tier", "allowed", "duo"])
     job.counts["participants with consent"] += int(consent["subject"].nunique())
     write_table(out / "consent.parquet", consent.sort_values(["subject", "modality", "tier"]))
+
+
+def _in_force(job: Job, table: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
+    """Return ``participant, code`` of each consent that holds at the cut date."""
+    rules, calendar = job.settings.consent, job.settings.calendar
+    assert rules is not None and calendar is not None
+    written = table[rules.signed_field]
+    rows = pd.DataFrame(
+        {
+            # As everywhere, spaces around an identifier do not make another participant.
+            "participant": table[rules.participant_field].str.strip(),
+            "code": table[rules.code_field],
+            "signed": pd.to_datetime(written, format=calendar.date_format, errors="coerce"),
+            "row": range(len(table)),
+        }
+    )
+    undated = rows["signed"].isna() & (written.notna() | rows["code"].notna())
+    unreadable = undated | ((rows["signed"] <= cut) & rows["code"].isna())
+    job.counts["consent rows that cannot be read"] += int(unreadable.sum())
+    unclear = set(rows.loc[unreadable, "participant"])
+    signed = rows[(rows["signed"] <= cut) & ~rows["participant"].isin({*unclear, None})]
+    latest = signed.sort_values(["signed", "row"]).groupby("participant").tail(1)
+    if rules.withdrawn_field is None:
+        return latest
+    said = table[rules.withdrawn_field]
+    day = pd.to_datetime(said, format=calendar.date_format, errors="coerce")
+    # A withdrawal that cannot be dated is taken as in force for good.
+    ends = rows.assign(day=day.fillna(pd.Timestamp("2262-01-01")))[said.notna() & ~(day > cut)]
+    ended = latest["signed"] <= latest["participant"].map(ends.groupby("participant")["day"].max())
+    job.counts["withdrawn at the cut date"] += int(ended.sum())
+    return latest[~ended]
 
 
 def permitted(job: Job) -> set[str]:

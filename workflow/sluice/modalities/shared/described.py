@@ -30,7 +30,7 @@ def row(
 
 def tier_rules(job: Job) -> TierPolicy:
     """Return the policy of the job's tier."""
-    return job.config.policy.tiers[job.tier]  # type: ignore[index]
+    return job.config.policy.tiers[job.tier]
 
 
 def field_rows(

@@ -143,6 +143,8 @@ def typed(
     result: pd.Series
     if column.type == "date":
         result = pd.to_datetime(text, format=calendar.date_format, errors="coerce")
+        # Workbooks and Parquet hold dates as such: they are spelled YYYY-MM-DD on reading.
+        result = result.fillna(pd.to_datetime(text, format="%Y-%m-%d", errors="coerce"))
         inside = result.between(pd.Timestamp(calendar.earliest), pd.Timestamp(calendar.latest))
         result = result.where(inside)
     elif column.type in ("number", "integer"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from sluice.expression.aggregate import (
 from sluice.expression.genes import gene_sets
 from sluice.expression.singlecell import CellSource
 from sluice.expression.values import log_normalise
+from sluice.jobs import Job
 from sluice.scores import Score
 
 
@@ -55,6 +56,14 @@ def chosen_sets(names: Sequence[str]) -> dict[str, list[str]]:
     """Return the shipped sets of these names."""
     known = gene_sets()
     return {name: known[name] for name in names}
+
+
+def is_offered(job: Job, product: str) -> bool:
+    """Return whether the policy offers a product, whatever the data are (stage ``plan``)."""
+    products, unavailable = job.settings.products or {}, job.settings.unavailable or {}
+    if product not in products or not products[product].enabled:
+        return False
+    return not any(required in unavailable for required in products[product].requires)
 
 
 def planned_groups(
@@ -165,7 +174,7 @@ def mean_scores(groups: Sequence[DonorGroup], decimals: int, product: str) -> li
         effective_dimension(group.released[group.members], decimals) / group.members.sum()
         for group in groups
     ]
-    scores = [replace(max(found, key=lambda score: score.upper))] if found else []
+    scores = [max(found, key=lambda score: score.upper)] if found else []
     if shares:
         scores.append(
             count_score(

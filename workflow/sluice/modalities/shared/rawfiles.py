@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,12 +16,15 @@ from sluice.files import sha256_file, write_table
 from sluice.jobs import Job
 
 _REFUSED_ENDINGS = {
-    "archive": (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst"),
+    "archive": (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst"),
     "pickle": (".pkl", ".pickle", ".rds", ".rdata", ".joblib", ".npy"),
     "raw reads": (".fastq", ".fastq.gz", ".fq", ".fq.gz", ".bam", ".cram", ".sam", ".bcl"),
     "variants": (".vcf", ".vcf.gz", ".bcf", ".bed", ".bim", ".fam", ".pgen", ".pvar", ".gen"),
 }
-_ARCHIVE_HEADS = (b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf", b"BZh", b"\xfd7zXZ")
+_HEADS = {
+    "archive": (b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf", b"BZh", b"\xfd7zXZ"),
+    "pickle": (b"\x80\x02", b"\x80\x03", b"\x80\x04\x95", b"\x80\x05\x95"),
+}
 _ENDINGS = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -66,15 +70,24 @@ def refusal(path: Path) -> str | None:
         return "symlink"
     if not stat.S_ISREG(mode):
         return "device or special file"
+    if _shown(path.name) != path.name:
+        return "name that is not UTF-8"
     name = path.name.lower()
     for reason, endings in _REFUSED_ENDINGS.items():
         if name.endswith(endings):
             return reason
     if not name.endswith(".xlsx"):
         with path.open("rb") as handle:
-            if handle.read(8).startswith(_ARCHIVE_HEADS):
-                return "archive"
+            head = handle.read(8)
+        for reason, heads in _HEADS.items():
+            if head.startswith(heads):
+                return reason
     return None
+
+
+def _shown(name: str) -> str:
+    """Return a file name as text that can be written; bytes that are not UTF-8 are spelled out."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def source_path(root: Path, source_file: str) -> Path:
@@ -128,8 +141,9 @@ def manifest(job: Job) -> list[RawFile]:
     places = {(root / file) if file in folders else (root / file).parent for file in named}
     others = _other_inputs(settings)
     files: list[RawFile] = []
-    for path in sorted({p for place in places for p in place.rglob("*") if not p.is_dir()}):
-        relative = path.relative_to(root).as_posix()
+    found = {p for place in places for p in place.rglob("*") if p.is_symlink() or not p.is_dir()}
+    for path in sorted(found):
+        relative = _shown(path.relative_to(root).as_posix())
         inside = any(relative.startswith(folder + "/") for folder in folders)
         reason = refusal(path)
         if reason:

@@ -11,12 +11,16 @@ import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
 
 from sluice.errors import SluiceError
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", ".")
-_FORMULA = re.compile(r"^[=@]|^[+-](?![\d.])|^[\t\r]")
+# A number may follow a sign, but neither a program (`|`), another sheet (`!`) nor a function.
+_FORMULA = re.compile(r"[=@]|[+-](?:(?![\d.])|[\s\S]*(?:[|!]|[A-Za-z]\())")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _LONGEST_CELL = 100_000
+_LARGEST_WORKBOOK = 2**30
 
 
 def read_raw_table(path: Path, kind: str, name: str) -> pd.DataFrame:
@@ -34,6 +38,10 @@ def read_raw_table(path: Path, kind: str, name: str) -> pd.DataFrame:
     SluiceError
         For an empty, ragged, damaged or non-UTF-8 table, doubled column names, formula cells.
     """
+    if path.is_dir():
+        raise SluiceError(
+            "A table is a folder", where=f"source {name}", mend="name the file in it"
+        )
     if kind in ("csv", "tsv"):
         table = _read_text(path, name, "," if kind == "csv" else "\t")
     elif kind == "xlsx":
@@ -63,17 +71,24 @@ def read_raw_table(path: Path, kind: str, name: str) -> pd.DataFrame:
 
 
 def refuse_formulas(table: pd.DataFrame, name: str) -> None:
-    """Refuse cells that a spreadsheet would run (they travel into a recipient's Excel)."""
+    """Refuse cells that a spreadsheet would run (they travel into a recipient's Excel).
+
+    Spaces before a formula are no protection: curated values have none around them.
+    """
     for position, column in enumerate(table.columns, 1):
         text = table[column].dropna().astype(str)
-        bad = text.str.match(_FORMULA) | (text.str.len() > _LONGEST_CELL)
-        if bad.any():
-            row = int(table.index.get_loc(bad.idxmax())) + 2  # type: ignore[arg-type]
-            raise SluiceError(
-                "A cell holds a formula or more than 100,000 characters",
-                where=f"source {name}, row {row}, column {position}",
-                mend="paste values only",
-            )
+        for fault, bad in (
+            ("a formula", text.str.strip().str.match(_FORMULA)),
+            ("control characters, e.g. NUL", text.str.contains(_CONTROL)),
+            ("more than 100,000 characters", text.str.len() > _LONGEST_CELL),
+        ):
+            if bad.any():
+                row = int(table.index.get_loc(bad.idxmax())) + 2  # type: ignore[arg-type]
+                raise SluiceError(
+                    f"A cell holds {fault}",
+                    where=f"source {name}, row {row}, column {position}",
+                    mend="paste values only",
+                )
 
 
 def _read_text(path: Path, name: str, delimiter: str) -> pd.DataFrame:
@@ -107,37 +122,74 @@ def _read_text(path: Path, name: str, delimiter: str) -> pd.DataFrame:
 
 def _read_xlsx(path: Path, name: str) -> pd.DataFrame:
     try:
-        sheet = openpyxl.load_workbook(path, read_only=True, data_only=False).worksheets[0]
-        rows = [list(row) for row in sheet.iter_rows(values_only=True)]
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, IndexError):
+        with zipfile.ZipFile(path) as packed:
+            size = sum(member.file_size for member in packed.infolist())
+        if size <= _LARGEST_WORKBOOK:
+            book = openpyxl.load_workbook(path, read_only=True, data_only=False)
+            rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+            book.close()
+    except Exception:  # zipfile, zlib, expat and openpyxl each raise what they like
         raise SluiceError(
             "A workbook is damaged", where=f"source {name}", mend="save it again as .xlsx"
         ) from None
+    if size > _LARGEST_WORKBOOK:
+        raise SluiceError(
+            "A workbook unpacks to more than 1 GB", where=f"source {name}", mend="export it as CSV"
+        )
+    rows = [row for row in rows if any(cell is not None for cell in row)]
     if not rows or any(cell is None for cell in rows[0]):
         raise SluiceError(
-            "The first row of a workbook must name every column", where=f"source {name}"
+            "The first row of a workbook must name every column",
+            where=f"source {name}",
+            mend="name them, and delete empty columns",
         )
-    return pd.DataFrame(
-        [[_text(c) for c in row] for row in rows[1:]], columns=rows[0], dtype=object
-    )
+    width = len(rows[0])
+    for number, row in enumerate(rows, 1):
+        if any(cell is not None for cell in row[width:]):
+            raise SluiceError(
+                "A row has another number of cells than the header",
+                where=f"source {name}, row {number}",
+                mend="name every column in the first row",
+            )
+    cells = [[_text(c) for c in (row + [None] * width)[:width]] for row in rows[1:]]
+    return pd.DataFrame(cells, columns=rows[0], dtype=object)
 
 
 def _read_parquet(path: Path, name: str) -> pd.DataFrame:
     try:
-        table = pq.read_table(path).to_pandas(
-            ignore_metadata=True, timestamp_as_object=True, date_as_object=True
-        )
-    except (pa.ArrowException, OSError):
+        with pq.ParquetFile(path) as file:
+            _refuse_odd_types(file.schema_arrow, name)
+            # A gap must not turn integers into floats: from 2**53 on, two numbers become one.
+            table = file.read().to_pandas(
+                ignore_metadata=True,
+                timestamp_as_object=True,
+                date_as_object=True,
+                integer_object_nulls=True,
+            )
+    except (pa.ArrowException, OSError, ValueError, OverflowError):
         raise SluiceError(
             "A Parquet file is damaged", where=f"source {name}", mend="write it again"
         ) from None
     return table.map(_text)
 
 
+def _refuse_odd_types(schema: pa.Schema, name: str) -> None:
+    for position, field in enumerate(schema, 1):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            raise SluiceError(
+                "A column of a Parquet file holds lists or bytes",
+                where=f"source {name}, column {position}",
+                mend="write plain text, numbers or dates",
+            )
+
+
 def _text(cell: object) -> str | None:
     """Spell a typed cell as a text table would."""
     if cell is None or cell != cell or cell is pd.NaT:
         return None
+    if isinstance(cell, (ArrayFormula, DataTableFormula)):
+        return "="  # refused with its row and column by refuse_formulas
     if hasattr(cell, "isoformat"):
         return str(cell.isoformat()).removesuffix("T00:00:00")
     if isinstance(cell, float) and cell.is_integer():

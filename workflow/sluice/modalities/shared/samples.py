@@ -63,11 +63,11 @@ def curated_sheet(
             mend="write `field: sample_id` for that column in the cohort file",
         )
     table = typed_fields(job, source, raw)
-    table["original"] = raw[named[0]]
+    table["original"] = raw[named[0]].map(_stripped)
     table["subject"] = participants.subjects(source, raw[source.participant_field])
     if lane:
         require_column(raw, lane, source.file)
-        table["lane"] = raw[lane]
+        table["lane"] = raw[lane].map(_stripped)
     known = table["subject"].notna() & table["original"].notna()
     job.counts["samples of unknown participants left out"] += int((~known).sum())
     repeated = table["original"].duplicated() & known
@@ -81,6 +81,10 @@ def curated_sheet(
     key = job.vault.key("sample")
     table["sample_id"] = table["original"].map(lambda value: sample_id(key, value))
     return table
+
+
+def _stripped(cell: str | None) -> str | None:
+    return None if cell is None else cell.strip()
 
 
 def typed_fields(job: Job, source: Source, raw: pd.DataFrame) -> pd.DataFrame:

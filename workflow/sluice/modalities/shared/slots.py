@@ -13,8 +13,8 @@ from sluice.modalities.shared.fields import INVENTORY_COLUMNS, table_inventory
 
 #: Encodings that anndata documents; a file can write anything there.
 _KINDS = {
-    "array", "awkward-array", "categorical", "csc_matrix", "csr_matrix", "dataframe", "dict", "file",
-    "nullable-boolean", "nullable-integer", "numeric-scalar", "string", "string-array",
+    "array", "awkward-array", "categorical", "csc_matrix", "csr_matrix", "dataframe", "dict",
+    "file", "nullable-boolean", "nullable-integer", "numeric-scalar", "string", "string-array",
 }  # fmt: skip
 _WHOLE = {"X": "sensitive", "raw/X": "sensitive", "obs/_index": "linkage"}
 

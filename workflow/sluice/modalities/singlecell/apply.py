@@ -30,6 +30,7 @@ from sluice.modalities.singlecell.sources import FileRecord, open_recorded, read
 
 _MAIN = "cells.h5ad"
 _TYPE = "cell_type"
+_KEYS = ["file_id", "cell_row", "sample_id", "subject"]
 
 
 def apply(job: Job, out: Path) -> None:
@@ -55,39 +56,32 @@ def apply(job: Job, out: Path) -> None:
             _write_groups(job, out, path, typed, genes["gene_id"].tolist(), plan, settings)
         write_crosswalk(job, set(), maps)
         return
-    cells_on = product_is_on(job, "cells")
     named = pd.DataFrame(columns=["subject", "original", "new"], dtype=object)
-    if cells_on or groups_on:
+    if product_is_on(job, "cells"):
         records = {record.file_id: record for record in read_records(job, folder)}
         cells = _with_fields(job, cells, samples, maps)
         for matrix in plan["matrices"]:
+            path = out / matrix["file"]
             chosen = [records[file_id] for file_id in matrix["file_ids"]]
-            new = _write_cells(job, out / matrix["file"], chosen, cells, genes, maps, settings)
+            new = _write_cells(job, path, chosen, cells, genes, maps, settings.decimals)
             named = pd.concat([named, new], ignore_index=True)
-    if groups_on and plan["matrices"]:
-        obs = open_released(out / _MAIN).obs
-        typed = obs.assign(donor=obs["person"], row=range(len(obs)))
-        main = genes[genes["file_id"].isin(plan["matrices"][0]["file_ids"])]
-        ids = main["gene_id"].unique().tolist()
-        _write_groups(job, out, out / _MAIN, typed, ids, plan, settings)
-    for matrix in plan["matrices"] if cells_on else []:
-        job.contents[matrix["file"]] = h5ad_digest(out / matrix["file"])
-    if not cells_on:
-        for path in out.glob("*.h5ad"):
-            path.unlink()
-        named = named.iloc[:0]
+            job.contents[path.name] = h5ad_digest(path)
+        if groups_on:
+            main = open_released(out / _MAIN)
+            typed = main.obs.assign(donor=main.obs["person"], row=range(len(main.obs)))
+            _write_groups(job, out, out / _MAIN, typed, main.genes, plan, settings)
     write_crosswalk(job, set(named["subject"]), maps, ("barcode", named))
 
 
 def _with_fields(
     job: Job, cells: pd.DataFrame, samples: pd.DataFrame, maps: Pseudonyms
 ) -> pd.DataFrame:
-    """Return the cells' keys, ``person``, and the released fields, listed under ``attrs``."""
+    """Return the cells' keys, ``person``, and the released fields of cell and sample."""
     of_sample = released_fields(job, "samples", samples.reset_index(drop=True), maps)
     of_sample = of_sample.set_index(pd.Index(samples["sample_id"]))
     of_cell = released_fields(job, "cells", cells, maps)
     placed = of_sample.reindex(cells["sample_id"]).set_axis(cells.index)
-    keys = cells[["file_id", "cell_row", "sample_id", "subject"]]
+    keys = cells[_KEYS]
     people = {subject: maps.person(subject) for subject in keys["subject"].unique()}
     table = pd.concat([keys, of_cell, placed], axis=1)
     return table.assign(person=keys["subject"].map(people))
@@ -100,43 +94,41 @@ def _write_cells(
     cells: pd.DataFrame,
     genes: pd.DataFrame,
     maps: Pseudonyms,
-    settings: CellSettings,
+    decimals: int,
 ) -> pd.DataFrame:
     """Write one h5ad, cells in the order of their pseudonyms; return ``subject, original, new``."""
-    parts, streams = [], []
+    assert job.settings.products is not None
     var = genes[genes["file_id"] == records[0].file_id].sort_values("gene_id")
     var = var.set_index("gene_id")[["symbol"]]
-    for record in records:
+    parts, streams = [], []
+    for number, record in enumerate(records):
         source = open_recorded(job, record)
-        barcodes = np.array(source.barcodes(), dtype=object)
-        part = cells[cells["file_id"] == record.file_id].copy()
-        part["original"] = barcodes[part["cell_row"].to_numpy()]
-        part["name"] = [
-            maps.item(f"{sample}\0{barcode}")
-            for sample, barcode in zip(part["sample_id"], part["original"], strict=True)
-        ]
-        part = part.sort_values(["person", "name"])
+        part = _named(cells[cells["file_id"] == record.file_id], source, maps)
         place = genes[genes["file_id"] == record.file_id].set_index("gene_id")["row"]
         columns = place.loc[var.index].to_numpy()
         streams.append(_Rows(source, part["cell_row"].to_numpy(), columns))
-        parts.append(part)
+        parts.append(part.assign(stream=number))
     # A person's cells lie together, whatever files they come from.
-    merged = pd.concat([part.assign(stream=n) for n, part in enumerate(parts)])
-    merged = merged.sort_values(["person", "stream", "name"])
-    keys = ["file_id", "cell_row", "sample_id", "subject", "stream", "original"]
-    obs = merged.set_index("name").drop(columns=keys)
+    merged = pd.concat(parts).sort_values(["person", "stream", "name"])
+    obs = merged.set_index("name").drop(columns=[*_KEYS, "stream", "original"])
     obs = obs[["person", *(c for c in obs.columns if c != "person")]]
-    turns = merged.groupby(["person", "stream"], sort=True).size()
-    blocks = (
-        _rounded(block, source_kind, settings.decimals)
-        for source_kind, block in _interleaved(streams, turns)
-    )
-    assert job.settings.products is not None
-    title = job.settings.products["cells"].title
-    words = file_words(job, title, records[0].value_kind)
-    write_h5ad(path, blocks, obs, var, **words)
+    blocks = _interleaved(streams, merged.groupby(["person", "stream"], sort=True).size())
+    kind = records[0].value_kind
+    rounded = blocks if kind == "counts" else (_rounded(block, decimals) for block in blocks)
+    words = file_words(job, job.settings.products["cells"].title, kind)
+    write_h5ad(path, rounded, obs, var, **words)
     job.counts["cells released"] += len(obs)
     return merged.rename(columns={"name": "new"})[["subject", "original", "new"]]
+
+
+def _named(cells: pd.DataFrame, source: CellSource, maps: Pseudonyms) -> pd.DataFrame:
+    """Return cells with ``original`` and new name, in the order of the pseudonyms."""
+    barcodes = np.array(source.barcodes(), dtype=object)[cells["cell_row"].to_numpy(dtype=int)]
+    names = [
+        maps.item(f"{sample}\0{barcode}")
+        for sample, barcode in zip(cells["sample_id"], barcodes, strict=True)
+    ]
+    return cells.assign(original=barcodes, name=names).sort_values(["person", "name"])
 
 
 @dataclass
@@ -162,22 +154,18 @@ class _Rows:
             yield block
 
 
-def _interleaved(
-    streams: list[_Rows], turns: pd.Series
-) -> Iterator[tuple[str, sparse.csr_matrix]]:
+def _interleaved(streams: list[_Rows], turns: pd.Series) -> Iterator[sparse.csr_matrix]:
+    """Yield each person's rows, from one source after the other."""
     if len(streams) == 1:
-        for block in streams[0].take(int(turns.sum())):
-            yield streams[0].source.value_kind, block
+        yield from streams[0].take(int(turns.sum()))
         return
-    for (_, stream), number in turns.items():  # type: ignore[misc]
-        for block in streams[stream].take(int(number)):
-            yield streams[stream].source.value_kind, block
+    for stream, number in zip(turns.index.get_level_values("stream"), turns, strict=True):
+        yield from streams[int(stream)].take(int(number))
 
 
-def _rounded(block: sparse.csr_matrix, kind: str, decimals: int) -> sparse.csr_matrix:
-    if kind != "counts":
-        block = block.copy()
-        block.data = np.round(block.data, decimals)
+def _rounded(block: sparse.csr_matrix, decimals: int) -> sparse.csr_matrix:
+    block = block.copy()
+    block.data = np.round(block.data, decimals)
     return block
 
 
@@ -209,9 +197,7 @@ def _write_groups(
         bulk.values[:, columns], sorted(genes), chosen_sets(plan["sets"]), min_genes=1
     )
     floors, by = settings.floors, [_TYPE]
-    found = group_means(
-        bulk.keys, scores, names, by, floors, within=by, decimals=settings.decimals
-    )
+    found = group_means(bulk.keys, scores, names, by, floors, within=by, decimals=settings.decimals)
     table = only_planned(found.table, by, [[name] for name in plan["groups"]["means"]])
     job.write(out / "group_means.parquet", table[[*by, "feature", "mean", "donors"]])
     job.counts["proportions released"] += len(shares)

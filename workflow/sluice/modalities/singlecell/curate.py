@@ -71,11 +71,11 @@ def _from_obs(
     donors = obs[source.participant_field]
     table["subject"] = participants.subjects(source, donors)
     named = [name for name, column in source.columns.items() if column.field == "sample_id"]
-    days = table["date"].astype(str)
-    originals = obs[named[0]] if named else pd.Series(
-        [canonical_json([source.file, *pair]).decode() for pair in zip(donors, days, strict=True)],
-        index=obs.index,
-    )
+    if named:
+        originals = obs[named[0]]
+    else:
+        pairs = zip(donors, table["date"].astype(str), strict=True)
+        originals = pd.Series([canonical_json([source.file, *pair]).decode() for pair in pairs])
     key = job.vault.key("sample")
     ids = {name: sample_id(key, name) for name in originals.dropna().unique()}
     table["sample_id"] = originals.map(ids)

@@ -18,7 +18,10 @@ from sluice.modalities.shared.upstream import upstream_folder, write_pointer
 from sluice.modalities.singlecell.settings import individual_settings, public_settings
 
 _TABLES = ("files", "samples", "genes", "cells")
-_KEYS = {"samples": ["sample_id", "subject"], "cells": ["file_id", "cell_row", "sample_id", "subject"]}
+_KEYS = {
+    "samples": ["sample_id", "subject"],
+    "cells": ["file_id", "cell_row", "sample_id", "subject"],
+}
 _MAIN = "cells.h5ad"
 
 
@@ -83,27 +86,27 @@ def _released(job: Job) -> dict[str, pd.DataFrame]:
 def _within_bounds(job: Job, cells: pd.DataFrame) -> pd.DataFrame:
     assert job.settings.modality is not None
     if job.tier == "public":
-        floor, cap = public_settings(job.settings.modality).min_cells, None
+        floor, cap = public_settings(job.settings.modality).min_cells, len(cells)
     else:
         settings = individual_settings(job.settings.modality, job.tier)
-        floor, cap = settings.min_cells, settings.max_cells
-    sizes = cells["subject"].map(cells["subject"].value_counts())
-    few = cells["subject"][sizes < floor]
-    job.counts["donors with too few cells left out"] += few.nunique()
-    cells = cells[sizes >= floor]
-    over = sizes[sizes >= floor] > (cap if cap is not None else len(cells))
-    if over.any():
-        key = job.vault.key("cell-choice", job.tier)
-        rows = cells[over]
-        drawn = pd.Series(
-            [
-                sample_id(key, f"{file}/{row}")
-                for file, row in zip(rows["file_id"], rows["cell_row"], strict=True)
-            ],
-            index=rows.index,
-        )
-        place = drawn.groupby(rows["subject"]).rank(method="first")
-        dropped = place.index[place > cap]
-        job.counts["cells above the cap left out"] += len(dropped)
-        cells = cells.drop(index=dropped)
-    return cells.sort_values(["file_id", "cell_row"])
+        floor, cap = settings.min_cells, settings.max_cells or len(cells)
+    sizes = cells.groupby("subject")["cell_row"].transform("size")
+    job.counts["donors with too few cells left out"] += cells.loc[
+        sizes < floor, "subject"
+    ].nunique()
+    kept = cells[sizes >= floor]
+    chosen = _capped(kept, cap, job.vault.key("cell-choice", job.tier))
+    job.counts["cells above the cap left out"] += len(kept) - len(chosen)
+    return chosen.sort_values(["file_id", "cell_row"])
+
+
+def _capped(cells: pd.DataFrame, cap: int, key: bytes) -> pd.DataFrame:
+    """Keep ``cap`` cells of each donor, chosen by a key and not by their order in the file."""
+    over = cells.groupby("subject")["cell_row"].transform("size") > cap
+    rows = cells[over]
+    drawn = [
+        sample_id(key, f"{file}/{row}")
+        for file, row in zip(rows["file_id"], rows["cell_row"], strict=True)
+    ]
+    chosen = rows.assign(drawn=drawn).sort_values(["subject", "drawn"])
+    return pd.concat([cells[~over], rows.loc[chosen.groupby("subject").head(cap).index]])

@@ -11,7 +11,7 @@ import pandas as pd
 from sluice.expression.aggregate import cell_type_proportions
 from sluice.jobs import Job
 from sluice.modalities.shared.genes import measured_sets
-from sluice.modalities.shared.groups import planned_groups
+from sluice.modalities.shared.groups import is_offered, planned_groups
 from sluice.modalities.shared.rules import GENERALISING, ladder
 from sluice.modalities.singlecell.settings import CellSettings, individual_settings
 
@@ -38,13 +38,15 @@ def propose(job: Job, facts: pd.DataFrame) -> dict[str, Any]:
     genes = tables["genes"][tables["genes"]["file_id"].isin(main)]
     sets = measured_sets(genes["gene_id"].unique().tolist(), settings.min_genes)
     if settings.dimension_share is not None:
-        # Decision 9: all numbers about a donor together, the first of the fixed sets in their order.
+        # Decision 9: all numbers about a donor together; the first of the fixed sets.
         numbers = floor(settings.dimension_share * settings.min_donors)
         sets = sets[: max(0, numbers - len(groups["proportions"])) // max(1, len(groups["means"]))]
     refused = {}
     if cells.empty or tables["genes"].empty:
         refused["cells"] = "no cell or no gene may leave"
-    if not groups["proportions"] and not (groups["means"] and sets):
+    if job.settings.source == "curated" and ("cells" in refused or not is_offered(job, "cells")):
+        refused["cell_groups"] = "it is computed from the released cells, which are off"
+    elif not groups["proportions"] and not (groups["means"] and sets):
         refused["cell_groups"] = (
             f"no cell type with {settings.min_donors} donors of {settings.min_cells} cells each"
         )
@@ -74,12 +76,13 @@ def _matrices(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """
     found: dict[tuple[str, frozenset[str]], list[str]] = {}
     there = set(tables["cells"]["file_id"])
-    for row in tables["files"].itertuples(index=False):
-        genes = tables["genes"].loc[tables["genes"]["file_id"] == row.file_id, "gene_id"]
-        if row.file_id in there and len(genes):
-            found.setdefault((str(row.value_kind), frozenset(genes)), []).append(row.file_id)
+    files = tables["files"]
+    for file_id, kind in zip(files["file_id"], files["value_kind"], strict=True):
+        genes = tables["genes"].loc[tables["genes"]["file_id"] == file_id, "gene_id"]
+        if file_id in there and len(genes):
+            found.setdefault((kind, frozenset(genes)), []).append(file_id)
     used: Counter[str] = Counter()
-    matrices = []
+    matrices: list[dict[str, Any]] = []
     for (kind, _), ids in found.items():
         stem = f"cells_{kind}" if matrices else "cells"
         used[stem] += 1
@@ -106,6 +109,7 @@ def _groups(
         return {"means": [], "proportions": []}, Counter()
     keys = typed.groupby(["donor", TYPE], sort=True).size().rename("cells").reset_index()
     means = planned_groups(keys, [TYPE], settings.floors, within=[TYPE])
-    shares = cell_type_proportions(typed.assign(group="all"), ["group"], settings.floors, decimals=0)
+    everyone = typed.assign(group="all")
+    shares = cell_type_proportions(everyone, ["group"], settings.floors, decimals=0)
     groups = {"means": means.table[TYPE].tolist(), "proportions": shares.table[TYPE].tolist()}
     return groups, means.refused + shares.refused

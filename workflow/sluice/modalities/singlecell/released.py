@@ -27,10 +27,6 @@ class CellPairs:
     raw: dict[str, CellSource]
     cells: pd.DataFrame
 
-    def raw_columns(self, file_id: str, ids: dict[str, dict[str, int]]) -> np.ndarray:
-        """Return the raw columns of the released genes."""
-        return np.array([ids[file_id][gene] for gene in self.matrix.genes], dtype=int)
-
 
 def cell_pairs(job: Job) -> list[CellPairs]:
     """Match every released file with raw through the vault's crosswalk.
@@ -46,8 +42,8 @@ def cell_pairs(job: Job) -> list[CellPairs]:
     for planned in plan["matrices"]:
         path = folder / planned["file"]
         job.note_input(path)
-        found.append(_pair(job, path.name, [records[i] for i in planned["file_ids"]],
-                           open_released(path), cells, links))  # fmt: skip
+        chosen = [records[file_id] for file_id in planned["file_ids"]]
+        found.append(_pair(job, path.name, chosen, open_released(path), cells, links))
     return found
 
 
@@ -68,7 +64,7 @@ def _pair(
     own = links[links["new"].isin(matrix.obs.index)]
     matched = pd.concat(parts).merge(own, on=["subject", "original"])
     matched = matched[~matched.duplicated("new", keep=False)]
-    matched["row"] = matrix.obs.index.get_indexer(matched["new"])
+    matched["row"] = matrix.obs.index.get_indexer(pd.Index(matched["new"]))
     matched = matched.rename(columns={"subject": "donor"}).sort_values("row")
     columns = ["row", "file_id", "cell_row", "donor"]
     return CellPairs(name, matrix, raw, matched[columns].reset_index(drop=True))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sluice.attacks.relink import relink
-from sluice.expression.aggregate import pseudobulk
+from sluice.expression.aggregate import pseudobulk, set_means
 from sluice.jobs import Job
 from sluice.modalities.shared.groups import (
     DonorGroup,
@@ -59,12 +59,14 @@ def _relink(pairs: list[CellPairs], job: Job) -> list[Score]:
         if len(halves[0]) >= _FEWEST_DONORS:
             known, released, raw = halves
             truth = np.arange(len(known))
-            score = relink(known, released, truth, "cell_relink", "cells", raw=raw)
-            detail = {**score.detail, "files": len(pairs)}
-            found.append(replace(score, name="cell_relink", detail=detail))
-    best = sorted(found, key=lambda s: (bool(s.evidence["works"]), s.upper))
+            found.append(relink(known, released, truth, "cell_relink", "cells", raw=raw))
+    if not found:
+        return []
+    best = max(found, key=lambda score: (bool(score.evidence["works"]), score.upper, score.n))
+    every = [{"n": score.n, "estimate": score.estimate} for score in found]
     knows = "a named profile of each donor from the other half of the donor's cells"
-    return [replace(best[-1], attacker_knows=knows)] if best else []
+    detail = {**best.detail, "files": every}
+    return [replace(best, name="cell_relink", attacker_knows=knows, detail=detail)]
 
 
 def _halves(pair: CellPairs, genes: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,7 +120,7 @@ def _surface(job: Job, pairs: list[CellPairs]) -> Score:
         "surface",
         "cells",
         released,
-        sum(len(pair.matrix.obs) for pair in pairs),
+        len({person for pair in pairs for person in pair.matrix.obs["person"]}),
         "every slot, name, attribute and string of the released files",
         "Slots outside matrix, obs, var and two words of uns, plus identifiers of the vault.",
     )
@@ -226,11 +228,14 @@ def _attacked(job: Job, cells: pd.DataFrame, settings: CellSettings) -> list[Sco
     genes = job.read(job.layout.minimize(job.tier, "singlecell", "all") / "genes.parquet")
     wanted = sorted(genes["gene_id"].unique())
     place = {gene: number for number, gene in enumerate(matrix.genes)}
-    sets = {n: [place[g] for g in ids if g in wanted] for n, ids in chosen_sets(plan["sets"]).items()}
-    scores = [bulk.values[:, columns].mean(axis=1) for columns in sets.values()]
-    if not scores:
+    columns = [place[gene] for gene in wanted]
+    sets = chosen_sets(plan["sets"])
+    released, names = set_means(bulk.values[:, columns], wanted, sets, min_genes=1)
+    if not names:
         return []
-    released = np.column_stack(scores)
-    outsiders = [np.asarray(bulk.keys[_TYPE] == kind) for kind in plan["groups"]["means"]]
-    groups = [DonorGroup(released[own], bulk.values[own], np.ones(own.sum(), bool)) for own in outsiders]
+    of_type = [np.asarray(bulk.keys[_TYPE] == kind) for kind in plan["groups"]["means"]]
+    groups = [
+        DonorGroup(released[own], bulk.values[own], np.ones(own.sum(), dtype=bool))
+        for own in of_type
+    ]
     return mean_scores(groups, settings.decimals, "cell_groups")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -146,5 +146,5 @@ def open_recorded(job: Job, record: FileRecord) -> CellSource:
 
 def read_records(job: Job, folder: Path) -> list[FileRecord]:
     """Return the records that ``curate`` and ``minimize`` hand on, in the cohort file's order."""
-    table = job.read(folder / "files.parquet")
-    return [FileRecord(**row) for row in table.to_dict("records")]
+    table = job.read(folder / "files.parquet", [f.name for f in fields(FileRecord)])
+    return [FileRecord(*row) for row in table.itertuples(index=False)]

@@ -1,0 +1,127 @@
+"""Released DICOM objects, written anew.
+
+``DeidentificationMethod`` (0012,0063) of each object names this program and the release in four
+values: ``SLUICE``, cohort, version, tier. So an object that turns up somewhere tells where it is
+from, without a new element that another tool might strip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from sluice.dicom.contentdigest import content_digest
+from sluice.dicom.deidentify import deidentify, write
+from sluice.dicom.profile import ImageIdentity, Profile
+from sluice.dicom.reader import read
+from sluice.errors import SluiceError
+from sluice.identity import Pseudonyms
+from sluice.jobs import Job
+from sluice.modalities.imaging.headers import UNREADABLE
+from sluice.modalities.imaging.propose import PRODUCT
+from sluice.modalities.imaging.settings import individual_settings
+from sluice.modalities.imaging.sources import object_paths, require_unchanged
+from sluice.modalities.shared.plan import kept_subjects, product_is_on
+
+_CROSSWALK_COLUMNS = ["subject", "person", "kind", "original", "new"]
+# UIDs are mapped wherever they stand; no text is cleaned of them.
+_NO_TOKENS = frozenset({"uid"})
+
+
+@dataclass
+class _Links:
+    """Maps UIDs and remembers which were met, for the crosswalk."""
+
+    maps: Pseudonyms
+    found: dict[str, str] = field(default_factory=dict)
+
+    def uid(self, original: str) -> str:
+        return self.found.setdefault(original, self.maps.uid(original))
+
+
+def apply(job: Job, out: Path) -> None:
+    """Write ``<person>/<study>/<series>/<instance>.dcm`` of the kept people; fill the crosswalk.
+
+    Dates move by the participant's one shift and times count from the study's start. An object that
+    cannot be written is counted and left out. Without the product, nothing is written.
+    """
+    folder = job.layout.minimize(job.tier, "imaging", job.part)
+    instances = job.read(folder / "instances.parquet")
+    if not product_is_on(job, PRODUCT):
+        instances = instances.iloc[:0]
+    instances = instances[instances["subject"].isin(kept_subjects(job))]
+    profile, maps, paths = _profile(job), job.pseudonyms(), object_paths(job)
+    dated = "retain_longitudinal_modified_dates" in profile.options
+    starts = instances.groupby("study")["date"].min().to_dict()
+    tokens = _own_tokens(job, set(instances["subject"]))
+    crosswalk: set[tuple[str, str, str, str, str]] = set()
+    for row in instances.sort_values(["subject", "study", "series", "instance_id"]).itertuples():
+        subject, links = str(row.subject), _Links(maps)
+        start = starts[str(row.study)]
+        identity = ImageIdentity(
+            person=maps.person(subject),
+            uid=links.uid,
+            shift_days=maps.shift(subject) if dated else None,
+            study_start=None if pd.isna(start) else start.to_pydatetime(),
+            own_tokens=tokens.get(subject, frozenset()),
+        )
+        path = paths[str(row.file_id)]
+        require_unchanged(path, str(row.sha256))
+        if _written(job, path, out, profile, identity):
+            person = identity.person
+            crosswalk.add((subject, person, "person", subject, person))
+            crosswalk |= {(subject, person, "uid", old, new) for old, new in links.found.items()}
+    table = pd.DataFrame(sorted(crosswalk), columns=_CROSSWALK_COLUMNS).astype(object)
+    job.vault.write(job.layout.crosswalk(job.tier, "imaging", job.part), table)
+
+
+def _profile(job: Job) -> Profile:
+    assert job.settings.modality is not None
+    settings = individual_settings(job.settings.modality, job.tier)
+    return Profile.from_policy(settings.profile(job.tier))
+
+
+def _own_tokens(job: Job, subjects: set[str]) -> dict[str, frozenset[str]]:
+    """Return each participant's own names, numbers and dates, in whatever modality they stand.
+
+    A tier that starts from controlled knows nothing of raw, and keeps no text that could hold one.
+    """
+    if job.settings.source == "controlled" or not subjects:
+        return {}
+    tables = []
+    for modality in job.config.modalities:
+        job.note_input(job.layout.people(modality))
+        table = job.vault.read(job.layout.people(modality))
+        tables.append(table[table["subject"].isin(subjects) & ~table["kind"].isin(_NO_TOKENS)])
+    people = pd.concat(tables, ignore_index=True)
+    return {str(s): frozenset(rows) for s, rows in people.groupby("subject")["value"]}
+
+
+def _written(job: Job, path: Path, out: Path, profile: Profile, identity: ImageIdentity) -> bool:
+    """Write one object below ``out``; count why not, if it cannot be."""
+    target: Path | None = None
+    try:
+        new, counts = deidentify(read(path), profile, identity)
+        new.DeidentificationMethod = ["SLUICE", *_release(job)]
+        levels = (new.StudyInstanceUID, new.SeriesInstanceUID, f"{new.SOPInstanceUID}.dcm")
+        target = out.joinpath(identity.person, *map(str, levels))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write(new, target)
+        digest = content_digest(target)
+    except (SluiceError, *UNREADABLE) as error:
+        if target is not None:
+            target.unlink(missing_ok=True)
+        reason = error.what if isinstance(error, SluiceError) else "it cannot be written"
+        job.counts[f"instances quarantined: {reason}"] += 1
+        return False
+    job.contents[target.relative_to(out).as_posix()] = digest
+    job.counts["instances released"] += 1
+    job.counts.update({f"elements {rule}": n for rule, n in counts.items()})
+    return True
+
+
+def _release(job: Job) -> tuple[str, str, str]:
+    release = job.config.release
+    return release.cohort, release.version, job.tier
