@@ -105,9 +105,15 @@ class Lab:
 
     def leaks(self, folder: Path, *kinds: str) -> set[str]:
         """Kinds of planted identifiers that a folder's files show anywhere."""
-        texts = [t.lower() for p in sorted(folder.rglob("*")) if p.is_file() for t in decode(p).texts]
-        whole = "\n".join(texts)
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        whole = "\n".join(text.lower() for path in files for text in _texts(path))
         return {k for k, value, _ in self.canaries if k in kinds and value.lower() in whole}
+
+
+def _texts(path: Path) -> list[str]:
+    if path.suffix == ".h5":  # curated only; names are stored plainly
+        return [path.read_bytes().decode("latin-1")]
+    return decode(path).texts
 
 
 def make_lab(folder: Path) -> Lab:

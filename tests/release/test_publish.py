@@ -206,3 +206,10 @@ def test_kill_nine_leaves_the_store_before_or_after_and_the_next_run_finishes(
     assert (store / "index.html").is_file()
     assert not list(store.glob(".staging*"))
     assert publications(approved) == 1
+
+
+def test_a_bundle_of_individual_records_is_not_open_to_every_account(approved: World) -> None:
+    publish(approved.config, TIER)
+    folder = approved.config.layout.published(TIER)
+    assert (folder / "bundle").stat().st_mode & 0o777 == 0o750
+    assert (folder / "release.json").stat().st_mode & 0o777 == 0o644

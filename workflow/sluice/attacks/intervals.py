@@ -198,7 +198,7 @@ def _score(
         limit_key=limit_key,
         evidence={"raw": control / n, "works": _works(control, n, 1 / released)},
         note="A person is named only where nobody else fits.",
-        detail={"hits": hits},
+        detail={"hits": hits, "proportion": True},
     )
 
 

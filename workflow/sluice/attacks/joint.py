@@ -12,6 +12,7 @@ from sluice.modalities.shared.consent import people_of, truth_of
 from sluice.planning import MISSING, field_ladders, wide_facts
 from sluice.public import audit_products
 from sluice.scores import Score
+from sluice.tables.models import measure
 
 PRODUCT = "clinical_table"
 _SEED = 1
@@ -44,6 +45,7 @@ def joint_scenarios(job: Job) -> list[Score]:
             "record_linkage",
             PRODUCT,
         ),
+        *_class_models(released, quasi, plan["recoding"]["sensitive"], raw_sensitive(job, truth)),
         _plan_score("suppression", _suppressed(plan), plan, "the plan's own count"),
     ]
     if "recoding_frozen" in (job.settings.products or {})[PRODUCT].requires:
@@ -51,6 +53,34 @@ def joint_scenarios(job: Job) -> list[Score]:
         knows = "whether a person froze the recoding, or the search chose it on these data"
         scores.append(_plan_score("recoding_frozen", searched, plan, knows))
     return scores
+
+
+def raw_sensitive(job: Job, truth: dict[str, str]) -> pd.DataFrame:
+    """Return the raw sensitive values of the released people, by person."""
+    tier = "controlled" if job.settings.source == "controlled" else job.tier
+    facts = job.read(job.layout.facts(tier, "clinical"))
+    wide = facts.pivot(index="subject", columns="attribute", values="value")
+    return wide.loc[sorted(truth)].rename(index=truth)
+
+
+def _class_models(
+    released: pd.DataFrame, quasi: list[str], sensitive: list[str], values: pd.DataFrame
+) -> list[Score]:
+    """Measure l and t of the released classes; nothing where no sensitive field is released."""
+    if not sensitive:
+        return []
+    table = released.join(values[sensitive])
+    found = measure(table, quasi, sensitive)
+    knows = "which class a person is in, and looks up the class's sensitive values"
+    note = "A count over classes, not an estimate; the worst sensitive field."
+    worst = {
+        "l_diversity": min(found[f"{name}.distinct_l"] for name in sensitive),
+        "t_closeness": max(found[f"{name}.t"] for name in sensitive),
+    }
+    return [
+        Score(name, PRODUCT, knows, value, value, value, len(table), None, name, note=note)
+        for name, value in worst.items()
+    ]
 
 
 def _suppressed(plan: dict[str, dict[str, int]]) -> float:

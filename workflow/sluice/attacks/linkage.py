@@ -107,6 +107,7 @@ def record_linkage(
         note="Two attackers, the larger bound counts: one names only unique best matches (bounded "
         "over people), one guesses among ties (expected value, the estimate).",
         detail={
+            "proportion": True,
             "claims": found.claims,
             "hits": found.hits,
             "guesser": expected,

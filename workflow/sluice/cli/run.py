@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,12 +54,14 @@ def build(config: Config, profile: str, cores: int | None, *, dry_run: bool = Fa
     """
     for role in ("work", "vault", "store"):
         refuse_git_tree(getattr(config.site, role), role)
+    _check_settings(config)
     records = Path(".snakemake")
     records.mkdir(mode=0o700, exist_ok=True)
     records.chmod(0o700)
     config.layout.base.mkdir(mode=0o700, parents=True, exist_ok=True)
     address = f"{config.release.cohort}/{config.release.version}"
     with _alone(records / "sluice.lock") as here, _alone(config.layout.base / ".lock") as there:
+        _sweep(config)
         _take_listing(config)
         started = time.time()
         for target in ("intake", "candidates"):
@@ -89,6 +92,23 @@ def _alone(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def _check_settings(config: Config) -> None:
+    """Ask for every job's settings once: what is missing is told before anything runs."""
+    for tier in config.tiers:
+        for modality in config.modalities:
+            config.settings("minimize", tier, modality)
+
+
+def _sweep(config: Config) -> None:
+    """Remove what a killed job left under a temporary name; nobody else is at work now."""
+    for root in (config.layout.base, config.layout.vault_release):
+        for leftover in [*root.rglob(".*.new-*"), *root.rglob(".*.old-*")]:
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
 def _take_listing(config: Config) -> None:
     """Write one digest over paths, sizes and times of the raw tree; only if it changed."""
     root = config.layout.raw_cohort
@@ -103,7 +123,9 @@ def _take_listing(config: Config) -> None:
         folders.sort()
         for name in sorted(files):
             info = os.lstat(Path(folder) / name)
-            digest.update(f"{folder}/{name}\0{info.st_size}\0{info.st_mtime_ns}\n".encode())
+            # A name need not be UTF-8.
+            digest.update(os.fsencode(f"{folder}/{name}"))
+            digest.update(f"\0{info.st_size}\0{info.st_mtime_ns}\n".encode())
     listing = {"listing": digest.hexdigest()}
     path = config.layout.listing
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

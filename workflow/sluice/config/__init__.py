@@ -165,9 +165,12 @@ def load_approvers(site: Site) -> Approvers:
 
 
 def _overlay(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:
-    """Lay ``above`` over ``below``: mappings merge, everything else replaces."""
+    """Lay ``above`` over ``below``: mappings merge, null removes, everything else replaces."""
     merged = dict(below)
     for key, value in above.items():
+        if value is None:
+            merged.pop(key, None)
+            continue
         lower = merged.get(key)
         both = isinstance(lower, dict) and isinstance(value, dict)
         merged[key] = _overlay(lower, value) if both else value  # type: ignore[arg-type]

@@ -64,7 +64,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
                 mend="start it with `key: value`",
             )
         _check(root, path.name, "")
-        return dict(yaml.load(text))
+        return dict(yaml.constructor.construct_document(root))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SluiceError(

@@ -173,7 +173,7 @@ class TierPolicy(Model):
 
 
 class Policy(Model):
-    """One policy. ``extends`` takes another one and changes only what is written."""
+    """One policy. ``extends`` takes another one and changes what is written; null removes a key."""
 
     policy: str
     edition: str

@@ -170,7 +170,7 @@ def make_people(
                 visits=_visits(first, words, staff, rng),
                 inflammation=float(rng.normal() + (0.8 if diagnosis[:3] == "J44" else 0.0)),
                 interferon=float(rng.normal() + (0.6 if diagnosis[:3] == "J84" else 0.0)),
-                in_bulk=i % 12 != 7,
+                in_bulk=i % 60 != 7,
                 in_cells=i in cells,
                 in_imaging=rarest or (draft.band in ("middle", "old") and i % 29 != 11),
             )
@@ -204,11 +204,18 @@ def _dealt_values(drafts: list[_Draft], rng: np.random.Generator) -> list[dict[s
 
 
 def _cell_donors(drafts: list[_Draft]) -> set[int]:
-    """Choose 23 donors open to every tier, one for controlled only, one who withdraws later."""
-    public = [i for i, d in enumerate(drafts) if d.consent == "PUB" and d.band != "oldest"]
-    chosen = public[:: max(1, len(public) // 23)][:23]
-    consents = [d.consent for d in drafts]
-    return {*chosen, consents.index("CTL"), consents.index("later")}
+    """Choose 23 donors open to every tier, one for controlled only, one who withdraws later.
+
+    All are of the ages that have images, and of both sexes alike: whoever has cells stands in a
+    class of some size.
+    """
+    imaged = [i for i, d in enumerate(drafts) if d.band in ("middle", "old")]
+    chosen: list[int] = []
+    for sex, number in (("F", 12), ("M", 11)):
+        public = [i for i in imaged if drafts[i].consent == "PUB" and drafts[i].sex == sex]
+        chosen += public[:: max(1, len(public) // number)][:number]
+    special = [next(i for i in imaged if drafts[i].consent == code) for code in ("CTL", "later")]
+    return {*chosen, *special}
 
 
 def _birth(band: str, rng: np.random.Generator) -> date:

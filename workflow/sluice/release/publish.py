@@ -23,7 +23,7 @@ from sluice.release import verify as verifier
 from sluice.release.catalogue import write_catalogue
 from sluice.release.policy import tier_policy
 
-_PUBLIC_FILE, _PUBLIC_FOLDER = 0o444, 0o755
+_PUBLIC_FILE, _PUBLIC_FOLDER, _GROUP_FOLDER = 0o444, 0o755, 0o750
 
 
 def publish(config: Config, tier: str) -> str:
@@ -99,6 +99,8 @@ def stage(config: Config, tier: str, seal: dict[str, Any]) -> Path:
     for folder in (staging, *(p for p in staging.rglob("*") if p.is_dir())):
         folder.chmod(_PUBLIC_FOLDER)
         _sync_folder(folder)
+    if tier != "public":  # the catalogue is for everybody, individual records are not
+        (staging / "bundle").chmod(_GROUP_FOLDER)
     return staging
 
 

@@ -9,16 +9,17 @@ import pandas as pd
 
 from sluice.attacks.relink import relink
 from sluice.attacks.sex import sex_inference
-from sluice.expression.aggregate import Floors
+from sluice.expression.aggregate import Floors, effective_dimension
 from sluice.jobs import Job
 from sluice.modalities.bulk.profiles import Profiles, profiles
 from sluice.modalities.bulk.settings import individual_settings
 from sluice.modalities.shared.groups import (
     DonorGroup,
+    dimension_score,
     floor_faults,
     floor_score,
     log_rows,
-    mean_scores,
+    membership_scores,
     set_scores,
 )
 from sluice.modalities.shared.h5ad import ReleasedMatrix, open_released
@@ -96,7 +97,12 @@ def _means(job: Job) -> list[Score]:
         released = set_scores(matrix.source, rows, sorted(genes), plan["sets"])
         raw = np.vstack(list(log_rows(matrix.source, rows, every)))
         groups_of = [_group(keys, by, label, released, raw) for label in plan["groups"]["kept"]]
-        found += mean_scores(groups_of, settings.decimals, "group_means")
+        found += membership_scores(groups_of, settings.decimals, "group_means")
+        sizes = [
+            (effective_dimension(g.released[g.members], settings.decimals), int(g.members.sum()))
+            for g in groups_of
+        ]
+        found.append(dimension_score(sizes, "group_means"))
     return found
 
 

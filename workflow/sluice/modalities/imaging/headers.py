@@ -36,8 +36,11 @@ FACTS = tuple(field.name for field in fields(ObjectFacts))
 TAG_COLUMNS = ["instance_id", "tag_path", "vr", "value"]
 _TWO_CAPITALS = re.compile(r"[A-Z]{2}")
 _DUMMIES = frozenset({DUMMIES["LO"], DUMMIES["AS"]})
-#: What pydicom raises for a value that does not fit its VR.
-UNREADABLE = (ValueError, TypeError, OverflowError, KeyError, NotImplementedError, struct.error)
+#: What pydicom raises for values that do not fit their VR, or that miss one they depend on.
+UNREADABLE = (
+    *(ValueError, TypeError, OverflowError, LookupError, AttributeError, NotImplementedError),
+    *(EOFError, struct.error),
+)
 
 
 def _path(keyword: str) -> str:

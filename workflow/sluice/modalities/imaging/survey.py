@@ -18,8 +18,8 @@ from sluice.modalities.imaging.roles import identifiers, role
 from sluice.modalities.shared.fields import INVENTORY_COLUMNS
 
 _ITEM_NUMBER = re.compile(r"\[\d+\]")
-# Fewer values than this say nothing about an element that is another in each object.
-_TELLING = 20
+# From so many values on, an element that is another in so large a share of them links objects.
+_TELLING, _MOSTLY = 20, 0.9
 
 
 @dataclass
@@ -38,9 +38,9 @@ class _Field:
 
     @property
     def suggested(self) -> Role:
-        """The table's role, doubted where each value is another: that links, whatever it means."""
+        """The table's role, doubted where nearly each value is another: that links."""
         doubtful = self.role == "safe" and self.values.total() > _TELLING
-        return "linkage" if doubtful and self.unique_share == 1 else self.role
+        return "linkage" if doubtful and self.unique_share > _MOSTLY else self.role
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -93,19 +94,22 @@ def permitted(job: Job) -> set[str]:
     rows = table["allowed"] & (table["tier"] == job.tier) & (table["modality"] == job.modality)
     subjects = set(table.loc[rows, "subject"])
     if job.settings.source == "controlled":
-        people = people_of(job, "controlled", job.modality)
+        parts = job.config.parts(job.modality)
+        own = [job.part] if job.part in parts else parts
+        people = people_of(job, "controlled", job.modality, own)
         return {person for subject, person in people.items() if subject in subjects}
     return subjects
 
 
-def people_of(job: Job, tier: str, *modalities: str) -> dict[str, str]:
-    """Return ``subject → person`` of a tier, from the vault's crosswalks of ``modalities``."""
+def people_of(
+    job: Job, tier: str, modality: str, parts: Sequence[str] | None = None
+) -> dict[str, str]:
+    """Return ``subject → person`` of a tier, from the vault's crosswalks of a modality's parts."""
     links: dict[str, str] = {}
-    for modality in modalities:
-        for part in job.config.parts(modality):
-            table = job.vault.read(job.layout.crosswalk(tier, modality, part))
-            people = table[table["kind"] == "person"]
-            links |= dict(zip(people["subject"], people["new"], strict=True))
+    for part in parts or job.config.parts(modality):
+        table = job.vault.read(job.layout.crosswalk(tier, modality, part))
+        people = table[table["kind"] == "person"]
+        links |= dict(zip(people["subject"], people["new"], strict=True))
     return links
 
 

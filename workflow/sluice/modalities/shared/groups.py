@@ -12,7 +12,6 @@ from sluice.attacks.membership import membership, release_of
 from sluice.expression.aggregate import (
     Floors,
     Released,
-    effective_dimension,
     group_means,
     set_means,
 )
@@ -21,6 +20,10 @@ from sluice.expression.singlecell import CellSource
 from sluice.expression.values import log_normalise
 from sluice.jobs import Job
 from sluice.scores import Score
+
+_CONTROL = 10
+#: Half of the outsiders are the attacker's reference, which needs a spread.
+_FEWEST_OUTSIDERS = 10
 
 
 def log_values(values: np.ndarray, kind: str) -> np.ndarray:
@@ -155,35 +158,36 @@ class DonorGroup:
     members: np.ndarray
 
 
-def mean_scores(groups: Sequence[DonorGroup], decimals: int, product: str) -> list[Score]:
-    """Return ``membership`` and ``effective_dimension``: of each the worst group.
+def membership_scores(groups: Sequence[DonorGroup], decimals: int, product: str) -> list[Score]:
+    """Return ``membership`` of the worst group; nothing where no group has outsiders to try it on.
 
-    ``released`` are the set scores that were averaged, ``raw`` all genes (positive control).
+    ``released`` are the set scores that were averaged, ``raw`` all genes. The positive control is
+    the exact mean of all genes of the group's first members alone, for a large group among few
+    outsiders hides its members by size.
     """
     found = [
         membership(
             release_of(group.released, group.members, decimals),
-            release_of(group.raw, group.members, None),
+            release_of(group.raw, group.members & (group.members.cumsum() <= _CONTROL), None),
             "membership",
             product,
         )
         for group in groups
-        if (~group.members).sum() > 4
+        if (~group.members).sum() >= _FEWEST_OUTSIDERS
     ]
-    shares = [
-        effective_dimension(group.released[group.members], decimals) / group.members.sum()
-        for group in groups
-    ]
-    scores = [max(found, key=lambda score: score.upper)] if found else []
-    if shares:
-        scores.append(
-            count_score(
-                "effective_dimension",
-                product,
-                max(shares),
-                min(int(group.members.sum()) for group in groups),
-                "the published numbers and how many donors are behind them",
-                "Independent numbers a donor, of this release alone; the worst group.",
-            )
-        )
-    return scores
+    return [max(found, key=lambda score: score.upper)] if found else []
+
+
+def dimension_score(dimensions: Sequence[tuple[int, int]], product: str) -> Score:
+    """Return ``effective_dimension``: independent numbers a donor, the largest of the shares.
+
+    ``dimensions`` holds (independent numbers, donors behind them).
+    """
+    return count_score(
+        "effective_dimension",
+        product,
+        max((numbers / donors for numbers, donors in dimensions if donors), default=0.0),
+        min((donors for _, donors in dimensions), default=0),
+        "the published numbers and how many donors are behind them",
+        "Independent numbers a donor, of this release alone; the worst group.",
+    )

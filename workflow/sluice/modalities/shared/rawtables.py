@@ -39,9 +39,7 @@ def read_raw_table(path: Path, kind: str, name: str) -> pd.DataFrame:
         For an empty, ragged, damaged or non-UTF-8 table, doubled column names, formula cells.
     """
     if path.is_dir():
-        raise SluiceError(
-            "A table is a folder", where=f"source {name}", mend="name the file in it"
-        )
+        raise SluiceError("A table is a folder", where=f"source {name}", mend="name the file in it")
     if kind in ("csv", "tsv"):
         table = _read_text(path, name, "," if kind == "csv" else "\t")
     elif kind == "xlsx":

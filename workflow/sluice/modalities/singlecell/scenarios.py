@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 
 from sluice.attacks.relink import relink
-from sluice.expression.aggregate import pseudobulk, set_means
+from sluice.expression.aggregate import effective_dimension, pseudobulk, set_means
 from sluice.jobs import Job
 from sluice.modalities.shared.groups import (
     DonorGroup,
     chosen_sets,
     count_score,
+    dimension_score,
     floor_faults,
     floor_score,
-    mean_scores,
+    membership_scores,
 )
 from sluice.modalities.shared.h5ad import open_released, read_crosswalk
 from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
@@ -186,7 +187,7 @@ def _groups(job: Job) -> list[Score]:
         ),
     ]
     if job.settings.source == "controlled":
-        found += _attacked(job, cells, settings)
+        found += _attacked(job, cells, shares, settings)
     return found
 
 
@@ -220,8 +221,10 @@ def _largest_share(
     return float(max([*by_type, *whole], default=0.0))
 
 
-def _attacked(job: Job, cells: pd.DataFrame, settings: CellSettings) -> list[Score]:
-    """Attack the means of each type: membership against its donors' own profiles."""
+def _attacked(
+    job: Job, cells: pd.DataFrame, shares: pd.DataFrame, settings: CellSettings
+) -> list[Score]:
+    """Attack the means of each type, and count the independent numbers that a donor is behind."""
     plan = read_plan(job)["modalities"]["singlecell"]
     matrix = open_released(job.layout.data("controlled", "singlecell", "all") / "cells.h5ad")
     bulk = pseudobulk(matrix.source, cells, ["donor", _TYPE], floor=settings.min_cells, log=True)
@@ -230,12 +233,24 @@ def _attacked(job: Job, cells: pd.DataFrame, settings: CellSettings) -> list[Sco
     place = {gene: number for number, gene in enumerate(matrix.genes)}
     columns = [place[gene] for gene in wanted]
     sets = chosen_sets(plan["sets"])
-    released, names = set_means(bulk.values[:, columns], wanted, sets, min_genes=1)
-    if not names:
-        return []
+    scores, _ = set_means(bulk.values[:, columns], wanted, sets, min_genes=1)
     of_type = [np.asarray(bulk.keys[_TYPE] == kind) for kind in plan["groups"]["means"]]
     groups = [
-        DonorGroup(released[own], bulk.values[own], np.ones(own.sum(), dtype=bool))
-        for own in of_type
+        DonorGroup(scores[own], bulk.values[own], np.ones(own.sum(), dtype=bool)) for own in of_type
     ]
-    return mean_scores(groups, settings.decimals, "cell_groups")
+    published = [group.released for group in groups if sets]
+    published.append(_proportions(cells, settings)[shares[_TYPE].tolist()].to_numpy())
+    # The same donors are behind all of them: numbers add up, and the smallest group counts.
+    numbers = sum(effective_dimension(values, settings.decimals) for values in published)
+    smallest = min(len(values) for values in published)
+    return [
+        *membership_scores(groups if sets else [], settings.decimals, "cell_groups"),
+        dimension_score([(numbers, smallest)], "cell_groups"),
+    ]
+
+
+def _proportions(cells: pd.DataFrame, settings: CellSettings) -> pd.DataFrame:
+    """Return donors x cell types: each donor's proportions, above the floor of cells."""
+    counts = pd.crosstab(cells["donor"], cells[_TYPE])
+    counts = counts[counts.sum(axis=1) >= settings.min_cells]
+    return counts.div(counts.sum(axis=1), axis=0)
