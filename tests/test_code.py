@@ -18,9 +18,7 @@ from sluice.modalities import load
 from sluice.resources import shipped
 
 SCRIPTS = sorted(p.stem for p in (shipped() / "workflow" / "scripts").glob("*.py"))
-MODALITIES = sorted(
-    p.parent.name for p in (code.PACKAGE / "modalities").glob("*/inventory.py")
-)
+MODALITIES = sorted(p.parent.name for p in (code.PACKAGE / "modalities").glob("*/inventory.py"))
 PAIRS = [(s, m) for s in SCRIPTS for m in (MODALITIES if s in ADAPTER_MODULES else [None])]
 
 _EDITS = """
@@ -109,7 +107,9 @@ def test_a_module_changes_exactly_the_scripts_that_reach_it(changed) -> None:
     assert not {"intake", "curate", "minimize"} & scripts(changed["sluice/tables/recode.py"])
     assert {"intake", "curate"} <= scripts(changed["sluice/modalities/shared/rawtables.py"])
     assert "dp_measure" in scripts(changed["sluice/dp/mechanisms.py"])
-    assert not {"intake", "curate", "deidentify_apply"} & scripts(changed["sluice/dp/mechanisms.py"])
+    assert not {"intake", "curate", "deidentify_apply"} & scripts(
+        changed["sluice/dp/mechanisms.py"]
+    )
 
 
 def test_every_module_that_code_loads_by_name_is_in_the_table() -> None:

@@ -87,7 +87,9 @@ def test_an_error_of_the_user_is_its_one_sentence(tmp_path: Path) -> None:
 
 
 def test_everything_that_is_written_is_private(tmp_path: Path) -> None:
-    assert run("open('f', 'w').close(); import os; os.makedirs('a/b')", cwd=tmp_path).returncode == 0
+    assert (
+        run("open('f', 'w').close(); import os; os.makedirs('a/b')", cwd=tmp_path).returncode == 0
+    )
     assert {(tmp_path / n).stat().st_mode & 0o077 for n in ("f", "a", "a/b")} == {0}
 
 

@@ -82,7 +82,9 @@ def test_what_would_surprise_is_refused(tmp_path: Path, text: str | bytes, said:
 
 
 def test_quoted_and_plain_spellings_mean_what_they_show(tmp_path: Path) -> None:
-    text = "a: 'NO'\nb: \"0123\"\nc: true\nd: 2026q1\ne: 1893-01-02\nf: 0.5\ng: 0\nnot: [yesterday]\n"
+    text = (
+        "a: 'NO'\nb: \"0123\"\nc: true\nd: 2026q1\ne: 1893-01-02\nf: 0.5\ng: 0\nnot: [yesterday]\n"
+    )
     loaded = load(tmp_path, text)
     assert loaded["a"] == "NO" and loaded["b"] == "0123" and loaded["c"] is True
     assert loaded["d"] == "2026q1" and str(loaded["e"]) == "1893-01-02" and loaded["g"] == 0

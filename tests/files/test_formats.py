@@ -33,7 +33,9 @@ _columns = st.sampled_from(
 )
 _rows = st.integers(0, 6).flatmap(
     lambda n: st.lists(
-        _columns.flatmap(lambda cell: st.lists(cell, min_size=n, max_size=n)), min_size=1, max_size=3
+        _columns.flatmap(lambda cell: st.lists(cell, min_size=n, max_size=n)),
+        min_size=1,
+        max_size=3,
     )
 )
 
@@ -96,9 +98,9 @@ def test_a_filtered_table_keeps_nothing_of_the_removed_rows(tmp_path: Path) -> N
     assert SECRET not in str(pq.read_table(path).to_pydict())
     meta = pq.ParquetFile(path).metadata
     assert meta.metadata is None
-    assert not any(
-        meta.row_group(0).column(c).is_stats_set for c in range(meta.num_columns)
-    ), "statistics hold the least and the greatest value"
+    assert not any(meta.row_group(0).column(c).is_stats_set for c in range(meta.num_columns)), (
+        "statistics hold the least and the greatest value"
+    )
 
 
 def test_an_all_missing_column_has_the_type_of_a_filled_one(tmp_path: Path) -> None:

@@ -79,7 +79,11 @@ def test_a_shift_cannot_be_found_by_trying_small_seeds() -> None:
         return random.Random(seed).randint(-365, 365)
 
     secret = 4_711
-    left = {s for s in range(10_000) if [weak(s + p) for p in range(3)] == [weak(secret + p) for p in range(3)]}
+    left = {
+        s
+        for s in range(10_000)
+        if [weak(s + p) for p in range(3)] == [weak(secret + p) for p in range(3)]
+    }
     assert left == {secret}, "the attack: three people's known shifts give the seed of all"
     known = [date_shift(b"k" * 32, f"s{p}") for p in range(3)]
     tried = (n.to_bytes(32, "big") for n in range(10_000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +136,10 @@ def make_lab(folder: Path) -> Lab:
     cohort = folder / "config/cohorts/demo.yaml"
     text = cohort.read_text(encoding="utf-8")
     cohort.write_text(text[: text.index("\n  imaging:") + 1], encoding="utf-8")
+    policy = folder / "config/policies/demo.yaml"
+    # The frozen node was chosen for the whole demo; without images another one fits.
+    frozen = re.compile(r"mode: frozen\n +node: .*")
+    policy.write_text(frozen.sub("mode: search", policy.read_text(encoding="utf-8")), "utf-8")
     places = "".join(f"{name}: ../{name}\n" for name in ("raw", "work", "vault", "store"))
     (folder / "config/config.yaml").write_text(places, encoding="utf-8")
     return Lab(folder, canaries)

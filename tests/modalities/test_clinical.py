@@ -182,7 +182,9 @@ def test_the_same_input_gives_the_same_bytes_in_another_folder(tiny: Tiny, tmp_p
 
 def test_a_policy_field_that_the_cohort_lacks_stops(tiny: Tiny) -> None:
     tiny.edit(tiny.cohort, ", field: height_cm, type: number", "")
-    with pytest.raises(SluiceError, match=r"field that the cohort does not have.*people\.height_cm"):
+    with pytest.raises(
+        SluiceError, match=r"field that the cohort does not have.*people\.height_cm"
+    ):
         released(tiny)
 
 

@@ -304,6 +304,7 @@ def test_where_nobody_consented_every_stage_leaves_valid_empty_files(lab, tmp_pa
         assert "studies" in plan["modalities"]["imaging"]["refused"]
         other.apply(tier)
         assert other.index(tier) == []
+        assert set(other.scores(tier)) == {"image_utility"}
     other.minimize("public")
     frame = contribute(other.job("minimize", "public"))["image_counts"]
     assert frame.to_numpy().tolist() == [["none", "none"]]

@@ -21,7 +21,7 @@ from sluice.modalities.shared.slots import slot_rows
 from sluice.modalities.singlecell.apply import _interleaved, _Rows
 from sluice.modalities.singlecell.contribute import contribute, public_units
 from sluice.modalities.singlecell.describe import describe
-from sluice.modalities.singlecell.minimize import _capped
+from sluice.modalities.singlecell.minimize import _capped, minimize
 from sluice.modalities.singlecell.scenarios import _exposed, _vault_strings
 from sluice.modalities.singlecell.sources import open_recorded, read_records
 from sluice.release.dictionary import columns_of
@@ -183,9 +183,14 @@ def test_donors_with_too_few_cells_and_cells_above_the_cap_stay_behind(lab, tmp_
     other = lab.copy(tmp_path / "lab")
     other.amend("policies/default.yaml", "max_cells: 2000\n          min_cells: 10",
                 "max_cells: 25\n          min_cells: 20")  # fmt: skip
-    other.tier_steps("controlled", "clinical", "bulk", "singlecell", score=False)
-    before = lab.crosswalk("controlled", "singlecell", "barcode")["subject"].value_counts()
-    after = other.crosswalk("controlled", "singlecell", "barcode")["subject"].value_counts()
+    job = other.job("minimize", "controlled", "singlecell")
+    with job.writing(tmp_path / "minimized") as out:
+        minimize(job, out)
+    folder = lab.config.layout.minimize("controlled", "singlecell", "all")
+    before, after = (
+        pd.read_parquet(place / "cells.parquet")["subject"].value_counts()
+        for place in (folder, tmp_path / "minimized")
+    )
     assert before.min() < 20 and before.max() > 25
     assert after.min() >= 20 and after.max() == 25
     assert set(after.index) == set(before.index[before >= 20])

@@ -134,6 +134,18 @@ class Tiny:
             timeout=300,
         )
 
+    def script(self, stage: str) -> subprocess.CompletedProcess[str]:
+        """Run one stage's script by hand, on the clinical tables."""
+        path = ROOT / "workflow" / "scripts" / f"{stage}.py"
+        words = ["--config", str(self.config), "--release", ADDRESS, "--modality", "clinical"]
+        return subprocess.run(
+            [sys.executable, str(path), *words],
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
     def run(self) -> subprocess.CompletedProcess[str]:
         """Run the whole pipeline."""
         return self.sluice("run", ADDRESS, "--cores", "2")
@@ -212,8 +224,8 @@ def _person(number: int) -> dict[str, str]:
     born = date(1946 + 20 * (number % 3) + number // 6, 3, 1) + timedelta(days=number)
     cells = (
         mrn(number), f"{CANARY} Name{number:03d}", born.isoformat(), "fm"[number // 3 % 2],
-        f"606{number // 6:02d}", "US", ("never", "former", "current")[number // 6 % 3], str(160 + number % 20),
-        "C34.1", f"stable, seen by {CANARY}",
+        f"606{number // 6:02d}", "US", ("never", "former", "current")[number // 6 % 3],
+        str(160 + number % 20), "C34.1", f"stable, seen by {CANARY}",
     )  # fmt: skip
     return dict(zip(_HEADER, cells, strict=True))
 

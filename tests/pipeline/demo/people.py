@@ -25,9 +25,10 @@ def crosswalk(home: Home, tier: str) -> pd.DataFrame:
 def persons(home: Home) -> dict[str, str]:
     """Return mrn to controlled's pseudonym."""
     known = pd.read_parquet(home.layout.people("clinical"))
-    mrns = known[known["kind"] == "mrn"].set_index("subject")["value"]
-    people = crosswalk(home, TIER).query("kind == 'person'").drop_duplicates("original")
-    return {mrns[row.original]: row.new for row in people.itertuples()}
+    known = known[known["kind"] == "mrn"]
+    mrns = dict(zip(known["subject"], known["value"], strict=True))
+    people = crosswalk(home, TIER).query("kind == 'person'")
+    return {mrns[s]: new for s, new in zip(people["original"], people["new"], strict=True)}
 
 
 def shifts(home: Home) -> dict[str, set[int]]:

@@ -56,7 +56,7 @@ class Search:
 
     def in_tree(self, root: Path, *skip: Path) -> dict[str, set[str]]:
         """Return what is found by path below ``root``, without the folders ``skip``."""
-        found = {}
+        found: dict[str, set[str]] = {}
         for path in files(root, *skip):
             name = path.relative_to(root).as_posix()
             values = self.in_file(path) | self.bytes.in_bytes(name.encode())

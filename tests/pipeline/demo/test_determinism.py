@@ -1,4 +1,4 @@
-"""The same inputs and vault give the same bytes anywhere; another vault shares nothing with them."""
+"""The same inputs and vault give the same bytes anywhere; another vault shares nothing."""
 
 from __future__ import annotations
 

@@ -155,18 +155,140 @@ def test_a_changed_key_reruns_exactly_the_jobs_that_see_it(
     assert again == named(jobs(demo.config), *patterns)
 
 
-#: Module below the package, or shipped file, and the jobs whose code it is.
-SOURCES: list[tuple[str, list[str]]] = [
-    ("sluice/modalities/clinical/apply.py", ["deidentify_apply *.clinical.all"]),
-]
+IMAGING = (
+    "intake imaging", "curate imaging.*", "minimize *.imaging.*", "deidentify_plan *",
+    "deidentify_apply *.imaging.*", "score *.imaging", "bundle *",
+)  # fmt: skip
+SLUICE = "workflow/sluice"
+#: Shipped file, and the jobs whose code digest covers it.
+SOURCES: dict[str, tuple[str, ...]] = {
+    "workflow/scripts/score.py": ("score *",),
+    f"{SLUICE}/modalities/clinical/apply.py": ("deidentify_apply *.clinical.all",),
+    f"{SLUICE}/modalities/clinical/facts.py": (
+        "deidentify_facts *.clinical", "deidentify_apply *.clinical.all",
+    ),
+    f"{SLUICE}/modalities/bulk/curate.py": ("curate bulk.all",),
+    f"{SLUICE}/modalities/imaging/apply.py": ("deidentify_apply *.imaging.*",),
+    f"{SLUICE}/modalities/imaging/describe.py": ("bundle *",),
+    f"{SLUICE}/dicom/rules.py": IMAGING,
+    f"{SLUICE}/expression/write.py": (
+        "deidentify_apply *.bulk.all", "deidentify_apply *.singlecell.all",
+    ),
+    f"{SLUICE}/attacks/sex.py": ("score *.bulk",),
+    f"{SLUICE}/attacks/linkage.py": ("score *",),
+    f"{SLUICE}/gates/judge.py": ("validate *", "bundle *"),
+    f"{SLUICE}/release/seal.py": ("bundle *",),
+    f"{SLUICE}/release/publish.py": (),
+    f"{SLUICE}/cli/run.py": (),
+    f"{SLUICE}/demo/people.py": (),
+    f"{SLUICE}/errors.py": ("*",),
+    "resources/dicom/ps3.15-2026d.csv": IMAGING,
+    "resources/templates/review.html": ("validate *", "bundle *"),
+    "resources/demo/places.csv": (),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("source", "patterns"), SOURCES, ids=[source for source, _ in SOURCES])
-def test_an_edited_file_reruns_exactly_the_jobs_that_use_it(
-    demo: Home, source: str, patterns: list[str]
-) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_an_edited_file_reruns_exactly_the_jobs_that_use_it(demo: Home, source: str) -> None:
     path = shipped() / source
     assert path.is_file()
     told = jobs(demo.config)
     users = {name for name, piece in told.items() if path in reads(demo.config, piece)}
-    assert users == named(told, *patterns)
+    assert users == named(told, *SOURCES[source])
+
+
+@contextmanager
+def edited(path: Path, addition: str) -> Iterator[None]:
+    """Append to a file of the checkout, and put it back with its time."""
+    kept, times = path.read_bytes(), path.stat()
+    path.write_bytes(kept + addition.encode())
+    try:
+        yield
+    finally:
+        path.write_bytes(kept)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def directly(reasons: dict[str, str]) -> set[str]:
+    """Return the jobs that run for their own parameters, not for somebody else's output."""
+    return {name for name, reason in reasons.items() if PARAMS in reason}
+
+
+AFTER_A_VERDICT = ("validate *", "bundle *", "dp_measure all", "score public.joint")
+
+
+def test_snakemake_reruns_what_a_changed_limit_touches_and_what_follows(demo: Home) -> None:
+    policy = {"policies/demo.yaml": {"tiers/controlled/limits/prosecutor/max": 0.1}}
+    reasons = planned(demo, dry_run(demo, file=demo.variant("other", policy)))
+    told = jobs(demo.config)
+    assert directly(reasons) == named(told, "validate controlled", "bundle controlled")
+    follows = named(
+        told, "dp_measure all", "score public.joint", "validate public", "bundle public"
+    )
+    assert set(reasons) == directly(reasons) | follows
+
+
+def test_snakemake_reruns_what_an_edited_module_touches_and_what_follows(demo: Home) -> None:
+    module = demo.checkout / SLUICE / "modalities/clinical/apply.py"
+    with edited(module, "# edited\n"):
+        reasons = planned(demo, dry_run(demo))
+    told = jobs(demo.config)
+    assert directly(reasons) == named(told, "deidentify_apply *.clinical.all")
+    follows = named(
+        told, "minimize registered.clinical.all", "deidentify_facts registered.clinical",
+        "deidentify_plan registered", "deidentify_apply registered.*", "score *", "validate *",
+        "bundle *", "dp_measure all",
+    )  # fmt: skip
+    assert set(reasons) == directly(reasons) | follows
+
+
+def test_snakemake_reruns_what_an_edited_resource_touches(demo: Home) -> None:
+    with edited(demo.checkout / "resources/templates/review.html", "<!-- edited -->"):
+        reasons = planned(demo, dry_run(demo))
+    told = jobs(demo.config)
+    assert directly(reasons) == named(told, "validate *", "bundle *")
+    assert set(reasons) == named(told, *AFTER_A_VERDICT)
+
+
+def test_another_lock_reruns_everything(demo: Home) -> None:
+    with edited(demo.checkout / "envs/requirements.txt", "# edited\n"):
+        reasons = planned(demo, dry_run(demo))
+    assert directly(reasons) == set(jobs(demo.config))
+
+
+def test_a_file_that_was_only_touched_reruns_nothing(demo: Home) -> None:
+    for name in (f"{SLUICE}/planning.py", "resources/dicom/ps3.15-2026d.csv", "Snakefile"):
+        os.utime(demo.checkout / name)
+    assert NOTHING in dry_run(demo)
+
+
+def test_one_changed_raw_file_reruns_its_own_modality_and_what_follows(again: Again) -> None:
+    home = again.home
+    labs = home.layout.raw_cohort / "clinical/labs.parquet"
+    table = read_table(labs)
+    table.loc[0, "value"] = "7.7"
+    write_table(labs, table)
+    home.take_listing("second")
+    home.snakemake("intake", "--cores", "2")
+    reasons = planned(home, dry_run(home))
+    told = jobs(home.config)
+    of_people = named(told, "curate *", "minimize controlled.*", "minimize public.*")
+    first_half = {name for name in reasons if name in of_people}
+    assert first_half == named(
+        told, "curate clinical.all", "minimize controlled.clinical.*", "minimize public.clinical.*"
+    )
+    facts = {n for n in reasons if n.startswith("deidentify_facts") and ".registered" not in n}
+    assert facts == named(told, "deidentify_facts *.clinical") | {
+        n for n in facts if n.startswith("deidentify_facts registered")
+    }
+
+
+def test_one_changed_image_reruns_its_own_part_of_all_parts(again: Again) -> None:
+    home = again.home
+    image = sorted((home.layout.raw_cohort / "imaging").rglob("*.dcm"))[0]
+    content = image.read_bytes()
+    image.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    home.take_listing("third")
+    home.snakemake("intake", "--cores", "2")
+    reasons = planned(home, dry_run(home))
+    assert sum(name.startswith("curate imaging.") for name in reasons) == 1

@@ -179,6 +179,12 @@ def _write_config(real: Real) -> None:
         lines += [f"  - {{name: {role}, roles: [{role}], key: {public}}}"]
     (folder / "approvers.yaml").write_text("\n".join(lines) + "\n")
     real.config.write_text(_SITE)
+    # The vault's key is fixed, or the few people's ties would fall otherwise in each run.
+    vault = real.home / "vault/real/keys"
+    for place in (vault.parents[1], vault.parent, vault):
+        place.mkdir(mode=0o700)
+    (vault / "master.key").touch(mode=0o600)
+    (vault / "master.key").write_bytes(hashlib.sha256(b"real cohort").digest())
 
 
 def _write_clinical(source: Path, out: Path) -> list[Patient]:
@@ -211,7 +217,9 @@ def _since(rows: list[Row], moments: Sequence[str]) -> list[Row]:
 def _baseline(patient: Row) -> Row:
     """The study's own sheet: generated, for Synthea asks for none of it."""
     smoking = ("never", "former", "current")[draw("smoking", patient["Id"], 3)]
-    course = ("stable", "cough, follow-up", "therapy since spring")[draw("course", patient["Id"], 3)]
+    course = ("stable", "cough, follow-up", "therapy since spring")[
+        draw("course", patient["Id"], 3)
+    ]
     return {
         "patient": patient["Id"],
         "smoking": smoking,

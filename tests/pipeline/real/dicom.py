@@ -13,55 +13,61 @@ import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID
 
-#: Objects whose body part is stated, or is seen in the picture: what it shows.
-SEEN = {
-    "CT/cornerstone3D__CTImage.dcm": "CHEST",
-    "CT/dicomParser__CT1_UNC.explicit_big_endian.dcm": "CHEST",
+#: Chests, one for everybody; an archive tells no body part, but the pictures do.
+CHESTS = (
+    "CT/cornerstone3D__CTImage.dcm",
+    "CT/dicomParser__CT1_UNC.explicit_big_endian.dcm",
+    "CT/cornerstone3D__CTImage.dcm_JPEGLSLosslessTransferSyntax_1.2.840.10008.1.2.4.80.dcm",
+    "CT/dicomParser__CT1_UNC.fragmented_bot_jpeg_ls.80.dcm",
+    "CT/cornerstone3D__CTImage.dcm_JPEGProcess14SV1TransferSyntax_1.2.840.10008.1.2.4.70.dcm",
+)
+#: One of each further kind, dealt to some, with the body part where only the picture tells it.
+#: Heads carry the vendors' private blocks.
+OTHERS = {
+    "MR_GE_PRIVATE/dcm_qa_ge__i22.MRDC.1.dcm": "",
+    "MR_GE_PRIVATE/dcm_qa_nih__axial_epi_fmri_interleaved_i_to_s-00001.dcm": "",
+    "MR_PHILIPS_PRIVATE/dcm_qa_philips__IM_0003.dcm": "",
+    "MR_PHILIPS_PRIVATE/dcm_qa_philips__IM_0005.dcm": "",
+    "MR_SIEMENS_PRIVATE/dcm_qa__jpg1.dcm": "",
     "CT/dcmqi__02.dcm": "ABDOMEN",
-    "MR/dcmjs__sample-dicom.dcm": "ABDOMEN",
     "CT/pydicom__CT_small.dcm": "LSPINE",
+    "CT/pydicom-data__explicit_VR-UN.dcm": "",
+    "CT/pydicom__17106.dcm": "",
+    "CT/pydicom__2062.dcm": "",
+    "CT/pydicom-data__693_UNCR.dcm": "",
+    "CT/Tools-for-Health-Data-Anonymization__privateTag.dcm": "",
+    "MR/dcmjs__sample-dicom.dcm": "ABDOMEN",
     "MR/orthanc-setup-samples__source.dcm": "KNEE",
-    "CT/pydicom-data__explicit_VR-UN.dcm": "PANCREAS",
-    "DX/highdicom__dx_image.dcm": "CHEST",
-    "CT/cornerstone3D__CTImage.dcm_JPEGLSLosslessTransferSyntax_1.2.840.10008.1.2.4.80.dcm": "CHEST",
-    "CT/dicomParser__CT1_UNC.fragmented_bot_jpeg_ls.80.dcm": "CHEST",
-    "CT/cornerstone3D__CTImage.dcm_JPEGProcess14SV1TransferSyntax_1.2.840.10008.1.2.4.70.dcm": "CHEST",
-    "CT/cornerstone3D__CTImage.dcm_DeflatedExplicitVRLittleEndianTransferSyntax_1.2.840.10008.1.2.1.99.dcm": "CHEST",
-}  # fmt: skip
-#: One of each further kind, most of which no tier takes; heads carry the vendors' private blocks.
-OTHERS = (
-    "MR_GE_PRIVATE/dcm_qa_ge__i22.MRDC.1.dcm",
-    "MR_GE_PRIVATE/dcm_qa_nih__axial_epi_fmri_interleaved_i_to_s-00001.dcm",
-    "MR_PHILIPS_PRIVATE/dcm_qa_philips__IM_0003.dcm",
-    "MR_PHILIPS_PRIVATE/dcm_qa_philips__IM_0005.dcm",
-    "MR_SIEMENS_PRIVATE/dcm_qa__jpg1.dcm",
-    "CT/pydicom__17106.dcm",
-    "CT/pydicom__2062.dcm",
-    "CT/pydicom-data__693_UNCR.dcm",
-    "CT/Tools-for-Health-Data-Anonymization__privateTag.dcm",
-    "PSEUDO_PHI_TCIA/presidio__2_ORIGINAL.dcm",
-    "ENHANCED_MULTIFRAME/pydicom-data__emri_small_RLE.dcm",
-    "US/pydicom__ExplVR_BigEnd.dcm",
-    "US/pydicom-data__JPGLosslessP14SV1_1s_1f_8b.dcm",
-    "US/pydicom__examples_palette.dcm",
-    "SR/highdicom__sr_document.dcm",
-    "SR/pydicom__reportsi_with_empty_number_tags.dcm",
-    "SR/pydicom__test-SR.dcm",
-    "SR/dcmjs__sample-sr.dcm",
-    "ENCAPSULATED_PDF/orthanc-setup-samples__OT000000.dcm",
-    "SEG/highdicom__seg_image_ct_binary_overlap.dcm",
-    "SEG/dcmqi__seg.dcm",
-    "RTPLAN/pydicom__rtplan.dcm",
-    "RTDOSE/pydicom__rtdose.dcm",
-    "SM/highdicom__sm_image_grayscale.dcm",
-    "PET/Tools-for-Health-Data-Anonymization__lung.dcm",
-    "WAVEFORM/pydicom__waveform_ecg.dcm",
-    "NM/dicognito__burned_in_yes.dcm",
-    "NM/pydicom__JPEG-lossy.dcm",
-    "CHARSETS/pydicom__chrGerm.dcm",
-    "CHARSETS/pydicom__chrRuss.dcm",
-    "CR/pydicom__6247.dcm",
-    "OT/pydicom__SC_rgb_small_odd.dcm",
+    "DX/highdicom__dx_image.dcm": "",
+    "CR/pydicom__6247.dcm": "",
+    "PSEUDO_PHI_TCIA/presidio__2_ORIGINAL.dcm": "",
+    "ENHANCED_MULTIFRAME/pydicom-data__emri_small_RLE.dcm": "",
+    "US/pydicom-data__OBXXXX1A_rle_2frame.dcm": "",
+    "US/pydicom-data__JPGLosslessP14SV1_1s_1f_8b.dcm": "",
+    "US/pydicom__examples_palette.dcm": "",
+    "SR/highdicom__sr_document.dcm": "",
+    "SR/cornerstone3D__no-pixel-data.dcm": "",
+    "SR/pydicom__test-SR.dcm": "",
+    "SR/dcmjs__sample-sr.dcm": "",
+    "ENCAPSULATED_PDF/orthanc-setup-samples__OT000000.dcm": "",
+    "SEG/highdicom__seg_image_ct_binary_overlap.dcm": "",
+    "SEG/dcmqi__seg.dcm": "",
+    "RTPLAN/pydicom__rtplan.dcm": "",
+    "RTDOSE/pydicom__rtdose.dcm": "",
+    "SM/highdicom__sm_image_grayscale.dcm": "",
+    "PET/Tools-for-Health-Data-Anonymization__lung.dcm": "",
+    "WAVEFORM/pydicom__waveform_ecg.dcm": "",
+    "NM/dicognito__burned_in_yes.dcm": "",
+    "NM/pydicom__JPEG-lossy.dcm": "",
+    "CHARSETS/pydicom__chrGerm.dcm": "",
+    "CHARSETS/pydicom__chrRuss.dcm": "",
+    "OT/pydicom__SC_rgb_small_odd.dcm": "",
+}
+#: One object with two contents: a fault of an archive.
+TWICE = (
+    "CT/cornerstone3D__CTImage.dcm_DeflatedExplicitVRLittleEndianTransferSyntax_"
+    "1.2.840.10008.1.2.1.99.dcm",
+    "CT/cornerstone3D__CTImage.dcm_JPEG2000LosslessOnlyTransferSyntax_1.2.840.10008.1.2.4.90.dcm",
 )
 #: Files that come along as they are: broken, without identity, or of somebody unknown here.
 AS_THEY_ARE = (
@@ -99,22 +105,18 @@ class _Shelf:
 
 
 def write_imaging(source: Path, out: Path, patients: list[Row], days: list[str]) -> None:
-    """Give each patient one or two objects that show a trunk or a limb, and deal out the others.
-
-    The last patient has one object twice, with two contents: a fault of an archive.
-    """
-    shelf, seen = _Shelf(out), list(SEEN)
+    """Give each patient a chest and deal out everything else."""
+    shelf = _Shelf(out)
     for number, (patient, day) in enumerate(zip(patients, days, strict=True)):
         shelf.study()
-        for again in range(1 + number % 2):
-            name = seen[(number + 5 * again) % len(seen)]
-            _reheaded(source / name, shelf.next_path(), patient, day, SEEN[name])
-        for name in OTHERS[number :: len(patients)]:
+        chest = source / CHESTS[number % len(CHESTS)]
+        _reheaded(chest, shelf.next_path(), patient, day, "CHEST")
+        for name in list(OTHERS)[number :: len(patients)]:
             shelf.study()
-            _reheaded(source / name, shelf.next_path(), patient, day, None)
+            _reheaded(source / name, shelf.next_path(), patient, day, OTHERS[name])
     shelf.study()
-    for name in [name for name in seen if "JPEGLSLossless" in name or "Deflated" in name]:
-        _reheaded(source / name, shelf.next_path(), patients[-1], days[-1], SEEN[name])
+    for name in TWICE:
+        _reheaded(source / name, shelf.next_path(), patients[1], days[1], "CHEST")
     shelf.study()
     for name in AS_THEY_ARE:
         shutil.copyfile(source / name, shelf.next_path())
@@ -127,7 +129,7 @@ def uids(dataset: FileDataset) -> Iterator[str]:
             yield from (uid for uid in _many(element.value) if not uid.startswith(_STANDARD))
 
 
-def _reheaded(source: Path, target: Path, patient: Row, day: str, part: str | None) -> None:
+def _reheaded(source: Path, target: Path, patient: Row, day: str, part: str) -> None:
     """Write an object under a patient's identity; what is not named here stays as it was."""
     dataset = pydicom.dcmread(source, force=True)
     _renew(dataset, patient["Id"], day.replace("-", ""))

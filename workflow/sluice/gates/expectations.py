@@ -77,13 +77,20 @@ def check_contracts(config: Config, tier: str, plan: Mapping[str, Any]) -> list[
             contracts.append(_fault(files.modality, TIER, "a released file has no contract"))
         for suite in fitting:
             table = frame(files, suite.frame)
-            name = f"{suite.name}_{files.product}" if suite.file.startswith("*.") else suite.name
+            name = _page_name(suite, files)
             wanted = filled(suite, rules, plan, table, files.product)
             answers = runner.answers(name, table, wanted)
             contracts.append(_contract(name, suite, files.product, answers))
             pages.append((contracts[-1], wanted, runner.sections(name, answers)))
     _write_docs(config, tier, pages)
     return sorted(contracts, key=lambda contract: (contract.suite, contract.product))
+
+
+def _page_name(suite: Suite, files: Released) -> str:
+    """Name the judged table: a suite that fits several files is told apart by product or file."""
+    if suite.file.startswith("*."):
+        return f"{suite.name}_{files.product}"
+    return f"{suite.name}_{Path(files.name).stem}" if suite.file.endswith("*.h5ad") else suite.name
 
 
 def _unclaimed(plan: Mapping[str, Any], released: Sequence[Released]) -> list[Contract]:

@@ -33,15 +33,15 @@ _CONTROLS, _COMPARED = 30, 60
 
 
 def scenarios(job: Job) -> list[Score]:
-    """Return the tier's scenarios on images; none where the product is off.
+    """Return the tier's scenarios on images; none where the product is off or nothing was written.
 
-    A scenario that the product requires and that cannot run here (text in pixels) has no score,
-    which fails the gate.
+    A scenario that the product requires and that has no score (text in pixels cannot be read here)
+    fails its gate.
     """
-    if not product_is_on(job, PRODUCT):
+    files = released_files(job, job.tier)
+    if not product_is_on(job, PRODUCT) or files.empty:
         return []
     truth = truth_of(job, "imaging")
-    files = released_files(job, job.tier)
     subjects = {person: subject for subject, person in truth.items()}
     files["subject"] = files["person"].map(subjects)
     curated = read_parts(job, partial(job.layout.curate, "imaging"), "instances")
