@@ -6,10 +6,10 @@ clinical               Synthea's patients, encounters, conditions and imaging st
                        one, days without time of day. Tables that no public set has are
                        **generated**: smoking, height and remark of ``baseline.csv``, and
                        ``consent.csv``.
-bulk                   RNA-seq counts of 85 Tuscan donors (DEGreport's humangender), given to men and
-                       grown women of the donor's sex; RIN is generated, the day of collection is one
-                       of the patient's own. GEUVADIS, 358 donors of whom 84 are the same people,
-                       measured by another pipeline: what an attacker holds.
+bulk                   RNA-seq counts of 85 Tuscan donors (DEGreport's humangender), given to men
+                       and grown women of the donor's sex; RIN is generated, the day of collection
+                       is one of the patient's own. GEUVADIS, 358 donors of whom 84 are the same
+                       people, measured by another pipeline: what an attacker holds.
 singlecell             The 19 melanoma patients' cells, the file as it is, given to the 19 youngest
                        grown women.
 imaging                DICOM objects given to everybody from 40 on: re-headed with their names,
@@ -143,9 +143,8 @@ def build(shared: Path, home: Path) -> Real:
 
 
 def read_csv(path: Path) -> list[Row]:
-    """Read a CSV table, plain or gzipped, as text."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as handle:
+    """Read a CSV table as text."""
+    with path.open(newline="") as handle:
         return list(csv.DictReader(handle))
 
 

@@ -18,6 +18,7 @@ from sluice.config.site import Site
 from sluice.demo import make_cohort
 from sluice.errors import SluiceError
 from sluice.files import read_json, sha256_json, write_json
+from sluice.gates.review import closest_to_limit
 from sluice.governance.approvals import approve, check
 from sluice.identity import Vault
 from sluice.release.publish import publish
@@ -115,12 +116,11 @@ def summary(config: Config, tier: str) -> str:
     """Return one line: products with verdicts, the largest bound against its limit, utility."""
     gates = read_json(config.layout.gates(tier))
     products = ", ".join(f"{n} {p['status']}" for n, p in sorted(gates["products"].items()))
-    passed = [g for g in gates["gates"] if g["verdict"] == "pass" and g["limit"]]
-    risks = [g for g in passed if g["kind"] == "scenario" and g["limit"] < 1]
-    worst = max(risks, key=lambda g: g["bound"] / g["limit"], default=None)
+    worst = closest_to_limit([g for g in gates["gates"] if g["verdict"] == "pass"])
     bound = (
         f"{worst['gate']} {worst['bound']:.3f} of {worst['limit']:g}" if worst else "none judged"
     )
-    utility = [g["measured"] for g in passed if g["kind"] == "utility"]
-    useful = f"{sum(utility) / len(utility):.2f}" if utility else "predicted only"
+    utility = [g["measured"] for g in gates["gates"] if g["kind"] == "utility" and g["limit"]]
+    measured = [value for value in utility if value is not None]
+    useful = f"{sum(measured) / len(measured):.2f}" if measured else "predicted only"
     return f"{products}; largest bound: {bound}; mean utility: {useful}"

@@ -108,6 +108,17 @@ def _plots(gates: dict[str, Any], evidence: Sequence[Evidence]) -> list[dict[str
     ]
 
 
+def closest_to_limit(gates: Sequence[Gate]) -> Gate | None:
+    """Return the attack whose bound takes most of its limit; limits of 1 only ask for printing."""
+    judged = [
+        g
+        for g in gates
+        if g["kind"] == "scenario" and g["direction"] == "max" and g["bound"] is not None
+        if 0 < (g["limit"] or 0) < 1
+    ]
+    return max(judged, key=lambda g: g["bound"] / g["limit"], default=None)
+
+
 def _tiles(gates: dict[str, Any], plan: dict[str, Any]) -> list[dict[str, str]]:
     states = Counter(product["status"] for product in gates["products"].values())
     verdicts = Counter(gate["verdict"] for gate in gates["gates"])
@@ -120,14 +131,12 @@ def _tiles(gates: dict[str, Any], plan: dict[str, Any]) -> list[dict[str, str]]:
         ),
         _tile("Gates", f"{len(gates['gates']) - held} pass", f"{held} do not"),
     ]
-    risks = [g for g in gates["gates"] if g["kind"] == "scenario" and g["bound"] is not None]
-    if risks:
-        worst = max(risks, key=lambda g: g["bound"])
+    if worst := closest_to_limit(gates["gates"]):
         tiles.append(
             _tile(
-                "Largest bound",
-                number(worst["bound"]),
-                f"{spoken(worst['gate'])}, printed or gated",
+                "Closest to its limit",
+                f"{number(worst['bound'])} of {number(worst['limit'])}",
+                spoken(worst["gate"]),
             )
         )
     if people := plan.get("people"):
