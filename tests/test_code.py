@@ -183,7 +183,7 @@ def test_every_adapter_has_every_function() -> None:
 
 
 def test_an_unknown_modality_is_refused_in_one_sentence() -> None:
-    with pytest.raises(SluiceError, match="no adapter for a modality.*modality spatial"):
+    with pytest.raises(SluiceError, match=r"no adapter for a modality.*modality spatial"):
         load("spatial", "curate")
 
 

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.pipeline.tiny import ADDRESS, Tiny, make_tiny
 
 from sluice.config import Config
 from sluice.errors import SluiceError
 from sluice.files import read_json, read_table, write_table
 from sluice.jobs import Job
 from sluice.planning import plan
+from tests.pipeline.tiny import ADDRESS, Tiny, make_tiny
 
 TIER = "controlled"
 
@@ -123,7 +123,7 @@ def test_a_plan_holds_no_value_of_a_person(tiny: Tiny) -> None:
 
 
 def test_nobody_left_stops_with_a_mend(tiny: Tiny) -> None:
-    with pytest.raises(SluiceError, match="Nobody is left.*consent"):
+    with pytest.raises(SluiceError, match=r"Nobody is left.*consent"):
         planned(tiny, [])
 
 

@@ -8,7 +8,6 @@ import pytest
 from tests.pipeline.tiny import ADDRESS, Tiny, make_tiny
 
 from sluice.config import STAGES, Config, Layout, load_policy, part_names
-from sluice.config.layout import Layout as _Layout
 from sluice.errors import SluiceError
 
 
@@ -42,7 +41,7 @@ POLICY = "config/policies/tiny.yaml"
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        (COHORT, "mrn: {role: direct, kind: mrn}", "mrn: {role: secret}", "key `modalities.clinical"),
+        (COHORT, "mrn: {role: direct, kind: mrn}", "mrn: {role: secret}", "columns.mrn.role"),
         (COHORT, "file: people.csv", "file: ../other/people.csv", "inside the cohort's raw folder"),
         (COHORT, "file: people.csv", "file: /etc/passwd", "inside the cohort's raw folder"),
         (COHORT, "file: people.csv", "file: ''", "inside the cohort's raw folder"),
@@ -68,7 +67,7 @@ POLICY = "config/policies/tiny.yaml"
         (POLICY, "node: {age: 2}}", "node: {age: 2}}\n      quasi: [agee, age]", "not agee"),
         (POLICY, "extends: default", "extends: tiny", "extends itself"),
         (POLICY, "extends: default", "extends: none-such", "is missing"),
-        (POLICY, "  controlled:\n", "  controlled:\n    source: controlled\n", "source: controlled"),
+        (POLICY, "  controlled:\n", "  controlled:\n    source: controlled\n", "source"),
         (POLICY, "  controlled:\n", "  secret:\n", "tiers"),
     ],
 )  # fmt: skip
@@ -153,7 +152,8 @@ def test_parts_have_names_that_say_how_many_there_are() -> None:
 
 
 def test_every_path_lies_below_work_vault_or_store(tmp_path: Path) -> None:
-    layout = Layout(*(tmp_path / r for r in ("raw", "work", "vault", "store")), "c", "v")
+    raw, work, vault, store = (tmp_path / r for r in ("raw", "work", "vault", "store"))
+    layout = Layout(raw, work, vault, store, "c", "v")
     places = [
         layout.intake("clinical"), layout.consent, layout.curate("bulk", "all"),
         layout.minimize("t", "bulk", "all"), layout.facts("t", "bulk"), layout.plan("t"),
@@ -166,5 +166,5 @@ def test_every_path_lies_below_work_vault_or_store(tmp_path: Path) -> None:
         layout.ledger,
     ]  # fmt: skip
     assert all(p.is_relative_to(layout.vault_cohort) for p in hidden)
-    index, record = _Layout.index(layout.data("t", "bulk", "all")), _Layout.record(layout.plan("t"))
+    index, record = Layout.index(layout.data("t", "bulk", "all")), Layout.record(layout.plan("t"))
     assert (index.name, record.name) == ("all.index.json", "plan.record.json")

@@ -110,7 +110,7 @@ def test_an_all_missing_column_has_the_type_of_a_filled_one(tmp_path: Path) -> N
 
 def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
     table = pd.DataFrame(
-        {"t": ["a", None], "n": [1.5, None], "d": pd.to_datetime(["1893-01-02", None])}
+        {"t": ["a", None], "n": [1.5, None], "d": [pd.Timestamp("1893-01-02"), pd.NaT]}
     )
     write_table(tmp_path / "t.parquet", table)
     back = read_table(tmp_path / "t.parquet")

@@ -46,7 +46,7 @@ def test_a_new_vault_is_private_and_says_so(
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path, bits: int) -> None:
     Vault(tmp_path / "vault" / "demo", "demo")
     key_file(tmp_path / "vault" / "demo").chmod(bits)
-    with pytest.raises(SluiceError, match="master key can be read by others.*chmod"):
+    with pytest.raises(SluiceError, match=r"master key can be read by others.*chmod"):
         Vault(tmp_path / "vault" / "demo", "demo")
 
 
@@ -83,7 +83,7 @@ def test_a_git_tree_is_refused_also_behind_a_link(tmp_path: Path) -> None:
     (tmp_path / "worktree").mkdir()
     (tmp_path / "worktree" / ".git").write_text("gitdir: elsewhere")
     for place in ("checkout/a/b", "link/a", "worktree"):
-        with pytest.raises(SluiceError, match="work lies inside a git tree.*config.yaml"):
+        with pytest.raises(SluiceError, match=r"work lies inside a git tree.*config.yaml"):
             refuse_git_tree(tmp_path / place, "work")
     refuse_git_tree(tmp_path / "free" / "a", "work")
     with pytest.raises(SluiceError, match="git tree"):

@@ -116,7 +116,7 @@ def test_a_participant_who_stands_twice_is_merged_or_refused(tiny: Tiny) -> None
     tiny.write("people.csv", [*rows, {**rows[0], "height_cm": ""}])
     assert len(curated(tiny)["people"]) == PEOPLE
     tiny.write("people.csv", [*rows, {**rows[0], "smoking": f"{CANARY} other"}])
-    with pytest.raises(SluiceError, match="stands twice.*people.smoking, 1 participants") as told:
+    with pytest.raises(SluiceError, match=r"stands twice.*people.smoking, 1 participants") as told:
         curated(tiny)
     assert CANARY not in str(told.value)
 

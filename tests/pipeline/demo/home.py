@@ -142,6 +142,7 @@ class Home:
 def edit_yaml(file: Path, values: Mapping[str, Any]) -> None:
     """Set keys of a YAML file, each named by its path; parents are made where they are missing."""
     yaml = YAML(typ="safe")
+    yaml.representer.ignore_aliases = lambda _: True
     content = yaml.load(file)
     for path, value in values.items():
         set_key(content, path, value)
@@ -151,11 +152,13 @@ def edit_yaml(file: Path, values: Mapping[str, Any]) -> None:
 
 def set_key(content: Any, path: str, value: Any) -> None:
     """Set one key of nested mappings and lists; a parent is made where it is missing."""
-    *parents, last = path.split("/")
-    for parent in parents:
-        is_list = isinstance(content, list)
-        content = content[int(parent)] if is_list else content.setdefault(parent, {})
-    content[last] = value
+    first, _, rest = path.partition("/")
+    key: Any = int(first) if isinstance(content, list) else first
+    if not rest:
+        content[key] = value
+    else:
+        below = content[key] if isinstance(content, list) else content.setdefault(key, {})
+        set_key(below, rest, value)
 
 
 def copy_checkout(target: Path) -> Path:

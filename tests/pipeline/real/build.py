@@ -4,12 +4,11 @@
 clinical               Synthea's patients, encounters, conditions and imaging studies with all their
                        columns, cut as an export would: encounters from 2013 on, patients who had
                        one, days without time of day. Tables that no public set has are
-                       **generated**: smoking, height and remark of ``baseline.csv``, and
-                       ``consent.csv``.
+                       **generated**: smoking and remark of ``baseline.csv``, and ``consent.csv``.
 bulk                   RNA-seq counts of 85 Tuscan donors (DEGreport's humangender), given to men
-                       and grown women of the donor's sex; RIN is generated, the day of collection
-                       is one of the patient's own. GEUVADIS, 358 donors of whom 84 are the same
-                       people, measured by another pipeline: what an attacker holds.
+                       and grown women of the donor's sex; the day of collection is one of the
+                       patient's own. GEUVADIS, 358 donors of whom 84 are the same people, measured
+                       by another pipeline: what an attacker holds.
 singlecell             The 19 melanoma patients' cells, the file as it is, given to the 19 youngest
                        grown women.
 imaging                DICOM objects given to everybody from 40 on: re-headed with their names,
@@ -222,7 +221,6 @@ def _baseline(patient: Row) -> Row:
     return {
         "patient": patient["Id"],
         "smoking": smoking,
-        "height_cm": str(150 + draw("height", patient["Id"], 46)),
         "remark": f"{patient['FIRST']} {patient['LAST']} of {patient['CITY']}: {course}",
     }
 
@@ -258,8 +256,7 @@ def _write_bulk(expression: Path, out: Path, patients: list[Patient]) -> None:
         if patient:
             links.append({"donor_id": donor, "patient": patient.id})
         day = patient.day(-1) if patient else ""
-        rin = f"{7 + draw('rin', donor, 30) / 10:.1f}"
-        sheet.append({"donor_id": donor, **row, "rin": rin, "collected_on": day})
+        sheet.append({"donor_id": donor, **row, "collected_on": day})
     _write_rows(out / "samples.csv", sheet)
     _write_rows(out / "donors.csv", links)
     first, *rows = read_bed(expression / "geuvadis_qtltools/genes.50percent.chr22.bed.gz")

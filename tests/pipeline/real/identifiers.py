@@ -25,18 +25,19 @@ class Finder:
     kinds: dict[str, set[str]]
 
     def in_tree(self, root: Path) -> dict[str, set[str]]:
-        """Return which identifiers of each kind lie below ``root``."""
+        """Return which identifiers lie below ``root``; kinds without any are left out."""
         every = {value for values in self.kinds.values() for value in values}
         search = Search.of(value for value in every if len(value) >= _LONG)
-        short = {value for value in every if len(value) < _LONG}
-        pattern = re.compile(b"|".join(re.escape(v.lower().encode()) for v in sorted(short)))
+        short = {value.lower(): value for value in every if len(value) < _LONG}
+        longest_first = sorted(short, key=len, reverse=True)  # Pre_P12 before Pre_P1
+        pattern = re.compile(b"|".join(re.escape(value.encode()) for value in longest_first))
         found: set[str] = set()
-        folded = {value.lower(): value for value in short}
         for path in files(root):
-            found |= search.in_file(path)
-            content = b"\0".join([path.as_posix().encode(), *everything(path)]).lower()
-            found |= {folded[match.decode()] for match in pattern.findall(content)}
-        return {kind: values & found for kind, values in self.kinds.items()}
+            content = b"\0".join([path.relative_to(root).as_posix().encode(), *everything(path)])
+            found |= search.bytes.in_bytes(content)
+            found |= {short[hit.decode()] for hit in pattern.findall(content.lower())}
+        hits = {kind: values & found for kind, values in self.kinds.items()}
+        return {kind: values for kind, values in hits.items() if values}
 
 
 def identifiers(real: Real) -> Finder:
@@ -57,7 +58,9 @@ def _values(values: Iterable[str]) -> set[str]:
 
 
 def _uids(path: Path) -> list[str]:
+    """Return an object's UIDs; of those who wrote ``1.1`` there is nothing to find."""
     try:
-        return list(uids(pydicom.dcmread(path, stop_before_pixels=True)))
+        found = list(uids(pydicom.dcmread(path, stop_before_pixels=True)))
     except (InvalidDicomError, ValueError, TypeError, KeyError):
         return []  # one of the broken files, which nobody reads
+    return [uid for uid in found if len(uid) >= _LONG]

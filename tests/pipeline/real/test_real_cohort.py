@@ -11,10 +11,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 from tests.pipeline.demo.search import files
 from tests.pipeline.real.build import ADDRESS, Real, build, read_csv
-from tests.pipeline.real.identifiers import identifiers
+from tests.pipeline.real.identifiers import Finder, identifiers
 
 from sluice.attacks.relink import relink
 from sluice.config import Config, load_policy
@@ -130,25 +131,46 @@ def test_heads_scans_with_text_documents_and_odd_objects_stay_out_of_controlled(
     assert any("head" in what or "face" in what for what in kinds)
 
 
+@pytest.mark.xfail(
+    reason="controlled takes pictures that do not say whether text is burned in; nothing reads it"
+)
+def test_a_picture_with_a_name_burned_in_stays_out_of_controlled(
+    real: Real, shared_data: Path
+) -> None:
+    source = pydicom.dcmread(shared_data / "dicom/PSEUDO_PHI_TCIA/presidio__2_ORIGINAL.dcm")
+    released = [
+        pydicom.dcmread(path).get("PixelData")
+        for path in files(real.store / "controlled/bundle/data/imaging")
+    ]
+    assert source.PixelData not in released
+
+
+@pytest.fixture(scope="module")
+def finder(real: Real) -> Finder:
+    """What finds every identifier in raw, so that finding none elsewhere says something."""
+    found = identifiers(real)
+    assert min(map(len, found.kinds.values())) >= 19
+    assert found.in_tree(real.raw) == found.kinds
+    return found
+
+
 @pytest.mark.parametrize("tier", TIERS)
-def test_no_identifier_donor_number_or_original_uid_is_in_a_bundle(real: Real, tier: str) -> None:
-    finder = identifiers(real)
-    in_raw = finder.in_tree(real.raw)
-    for kind, values in finder.kinds.items():
-        assert values, kind
-        assert in_raw[kind] == values, kind
-    assert not any(finder.in_tree(real.store / tier).values())
+def test_no_identifier_donor_number_or_original_uid_is_in_a_bundle(
+    real: Real, finder: Finder, tier: str
+) -> None:
+    assert finder.in_tree(real.store / tier) == {}
     # Nor in what a gate may have kept out of the bundle.
-    assert not any(finder.in_tree(real.base / tier / "data").values())
+    assert finder.in_tree(real.base / tier / "data") == {}
 
 
-def test_no_identifier_is_in_a_log_a_page_or_a_record_of_snakemake(real: Real) -> None:
-    finder = identifiers(real)
+def test_no_identifier_is_in_a_log_a_page_or_a_record_of_snakemake(
+    real: Real, finder: Finder
+) -> None:
     places = [real.base / "logs", real.home / ".snakemake", real.home / "store"]
     places += [real.base / tier / page for tier in TIERS for page in ("review", "datadocs")]
     for place in places:
-        assert place.is_dir()
-        assert not any(finder.in_tree(place).values()), place.name
+        assert files(place)
+        assert finder.in_tree(place) == {}
 
 
 def _panel(real: Real) -> pd.DataFrame:

@@ -278,7 +278,10 @@ def _csc_triplets(group: h5py.Group, step: int = 4_000_000) -> Iterator[Triplets
 
 
 def _index(frame: h5py.Group) -> list[str]:
-    return [str(name) for name in frame[frame.attrs["_index"]].asstr()[:]]
+    names = frame[frame.attrs["_index"]]
+    # anndata 0.13 writes text as a group of values and mask, 0.12 as one array.
+    values = names["values"] if isinstance(names, h5py.Group) else names
+    return [str(name) for name in values.asstr()[:]]
 
 
 def _length(item: h5py.Dataset | h5py.Group) -> int:
