@@ -19,7 +19,7 @@ from sluice.release.dictionary import check_rows, columns_of
 __all__ = ["lab", "raw_lab"]
 
 # A machine's identity may stay, a shifted date may equal another's, pixels are read by nobody here.
-NO_NEEDLES = {"event_date", "device", "burned_in"}
+NO_NEEDLES = {"event_date", "burned_in"}
 TIERS = ("controlled", "registered")
 _NOBODY = "MRN0,1895-01-01,PUB,\n"
 

@@ -47,7 +47,7 @@ class Home:
 
     path: Path
     checkout: Path
-    surroundings: Mapping[str, str] = field(default_factory=dict)
+    surroundings: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def file(self) -> Path:

@@ -110,7 +110,8 @@ def write_imaging(source: Path, out: Path, patients: list[Row], days: list[str])
     for number, (patient, day) in enumerate(zip(patients, days, strict=True)):
         shelf.study()
         chest = source / CHESTS[number % len(CHESTS)]
-        _reheaded(chest, shelf.next_path(), patient, day, "CHEST")
+        # The scanner of these chests says that it burns nothing in; the others say nothing.
+        _reheaded(chest, shelf.next_path(), patient, day, "CHEST", burned_in="NO")
         for name in list(OTHERS)[number :: len(patients)]:
             shelf.study()
             _reheaded(source / name, shelf.next_path(), patient, day, OTHERS[name])
@@ -129,7 +130,9 @@ def uids(dataset: FileDataset) -> Iterator[str]:
             yield from (uid for uid in _many(element.value) if not uid.startswith(_STANDARD))
 
 
-def _reheaded(source: Path, target: Path, patient: Row, day: str, part: str) -> None:
+def _reheaded(
+    source: Path, target: Path, patient: Row, day: str, part: str, burned_in: str = ""
+) -> None:
     """Write an object under a patient's identity; what is not named here stays as it was."""
     dataset = pydicom.dcmread(source, force=True)
     _renew(dataset, patient["Id"], day.replace("-", ""))
@@ -147,6 +150,8 @@ def _reheaded(source: Path, target: Path, patient: Row, day: str, part: str) -> 
     dataset.StudyDescription = f"asked for {patient['PREFIX']} {patient['LAST']}, {patient['SSN']}"
     if part:
         dataset.BodyPartExamined = part
+    if burned_in:
+        dataset.BurnedInAnnotation = burned_in
     meta = getattr(dataset, "file_meta", None)
     if meta and "MediaStorageSOPInstanceUID" in meta:
         meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID

@@ -131,9 +131,6 @@ def test_heads_scans_with_text_documents_and_odd_objects_stay_out_of_controlled(
     assert any("head" in what or "face" in what for what in kinds)
 
 
-@pytest.mark.xfail(
-    reason="controlled takes pictures that do not say whether text is burned in; nothing reads it"
-)
 def test_a_picture_with_a_name_burned_in_stays_out_of_controlled(
     real: Real, shared_data: Path
 ) -> None:

@@ -62,7 +62,13 @@ _CODE_TAGS = {
 }
 _STRINGS = TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "PN", "TM", "UI", "UR"}
 _PATIENT_GROUP = 0x0010
-_SEX, _BODY_PART = 0x00100040, 0x00180015
+_SEX, _BODY_PART, _MODALITY = 0x00100040, 0x00180015, 0x00080060
+# PS3.3 C.7.3.1.1.1, as used by the classes that a policy may keep; a type 1 element stays filled.
+_MODALITIES = frozenset(
+    "AR AU BDUS BI BMD CR CT DG DX ECG EPS ES FID GM HC HD IO IOL IVOCT IVUS KER KO LEN LS MG MR "
+    "NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PLAN PR PT PX REG RESP RF RG RTDOSE RTIMAGE "
+    "RTPLAN RTRECORD RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XC".split()
+)
 # Every coded string of the patient group that an option may keep: a closed list.
 _PATIENT_CODES = frozenset({"F", "M", "O", "ALTERED", "UNALTERED", "YES", "NO", "UNKNOWN"})
 _ISO = "ISO_1"  # ISO_10918_1 is a compression method, no long number
@@ -280,6 +286,8 @@ class _Writer:
             own_number = len(text) >= _NUMBER and text in self.own
             return text if values.is_number(vr, text) and not own_number else None
         code = values.coded(text) if vr == "CS" else None
+        if tag == _MODALITY:
+            return code if code in _MODALITIES else "OT"
         if tag >> 16 == _PATIENT_GROUP:
             hidden = tag == _SEX and not self.profile.sex
             return code if code in _PATIENT_CODES and not hidden else None

@@ -106,7 +106,7 @@ def eligible(facts: ObjectFacts, tier_rules: Mapping[str, Any]) -> str | None:
         return f"kind_{facts.kind}"
     if tier_rules["original_primary"] and not facts.original:
         return "not_original_primary"
-    if facts.burned_in not in tier_rules["burned_in"]:
+    if facts.rows and facts.burned_in not in tier_rules["burned_in"]:
         return "burned_in_annotation"
     if facts.overlay_in_pixels and not tier_rules["overlays"]:
         return "overlay_in_pixels"

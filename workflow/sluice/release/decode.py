@@ -222,8 +222,7 @@ def _text(path: Path, content: Content) -> None:
 
 def _json_values(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
+        for inner in value.values():  # keys are this product's own; they are searched as text
             yield from _json_values(inner)
     elif isinstance(value, list):
         for inner in value:

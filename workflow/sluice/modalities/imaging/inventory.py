@@ -163,7 +163,7 @@ def _dealer(job: Job) -> Callable[[Hashable, Hashable], str]:
 
 def _people(survey: Survey, objects: pd.DataFrame) -> pd.DataFrame:
     """Return ``subject, kind, value`` of everything that names somebody, for the vault."""
-    found = pd.DataFrame(sorted(survey.found), columns=["file_id", "kind", "value"])
+    found = pd.DataFrame(sorted(survey.identifiers()), columns=["file_id", "kind", "value"])
     found["subject"] = found["file_id"].map(objects.set_index("file_id")["subject"])
     found = found.dropna(subset=["subject"])[["subject", "kind", "value"]]
     return found.drop_duplicates().sort_values(["subject", "kind", "value"])

@@ -43,6 +43,9 @@ class _Field:
         return "linkage" if doubtful and self.unique_share > _MOSTLY else self.role
 
 
+_MAKERS = (0x00080070, 0x00081090)  # Manufacturer, Manufacturer's Model Name
+
+
 @dataclass
 class Survey:
     """Inventory of every element, also nested and private, and the identifiers of each file."""
@@ -50,6 +53,7 @@ class Survey:
     objects: int = 0
     fields: dict[str, _Field] = field(default_factory=dict)
     found: set[tuple[str, str, str]] = field(default_factory=set)
+    makers: set[str] = field(default_factory=set)
 
     def add(self, file_id: str, dataset: FileDataset) -> None:
         """Count the elements of one object and note (file_id, kind, value) of its identifiers."""
@@ -67,8 +71,18 @@ class Survey:
             filled.add(name)
             self.fields[name].values[digest] += 1
             self.found |= {(file_id, kind, value) for kind, value in identifiers(element)}
+            if element.tag in _MAKERS:
+                self.makers.add(str(element.value).strip().casefold())
         for name in filled:
             self.fields[name].objects += 1
+
+    def identifiers(self) -> set[tuple[str, str, str]]:
+        """Return the identifiers found; an institution named as a maker is the maker's own demo."""
+        return {
+            (file_id, kind, value)
+            for file_id, kind, value in self.found
+            if kind != "institution" or value.casefold() not in self.makers
+        }
 
     def inventory(self) -> pd.DataFrame:
         """Return the inventory; ``n`` counts objects, and a path has ``[]`` for any item."""
