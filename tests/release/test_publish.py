@@ -213,3 +213,31 @@ def test_a_bundle_of_individual_records_is_not_open_to_every_account(approved: W
     folder = approved.config.layout.published(TIER)
     assert (folder / "bundle").stat().st_mode & 0o777 == 0o750
     assert (folder / "release.json").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"tier": "public"}, "names another release"),
+        ({"digests": {"gates": "0" * 64}}, "says something else"),
+        ({"bundle_digest": "0" * 64}, "names another bundle"),
+    ],
+)
+def test_a_release_record_that_differs_from_what_was_signed_is_noticed(
+    approved: World, change: dict[str, object], says: str
+) -> None:
+    publish(approved.config, TIER)
+    folder = approved.config.layout.published(TIER)
+    record = read_json(folder / "release.json") | change
+    (folder / "release.json").write_text(json.dumps(record))
+    assert any(says in problem for problem in verify(folder / "bundle"))
+
+
+def test_a_missing_signature_and_an_added_folder_are_noticed(approved: World) -> None:
+    publish(approved.config, TIER)
+    folder = approved.config.layout.published(TIER)
+    for path in (folder / "approvals").glob(f"{ROLES[0]}.*"):
+        path.unlink()
+    assert any("is missing" in problem for problem in verify(folder / "bundle"))
+    (folder / "bundle/data/somebody").mkdir()
+    assert any("not listed" in problem for problem in verify(folder / "bundle"))

@@ -108,7 +108,9 @@ def _classes(
         )
     rules = field_rules(job.settings.modalities or {})
     known_to_all = set(job.settings.defined_by or [])
+    # What everybody is known to share in coarse is known of each one in detail, if it is released.
     quasi = [q for q in policy.quasi if q in table.columns]
+    quasi += sorted(q for q in known_to_all if q in rules and q in table.columns and q not in quasi)
     sensitive = [s for s in policy.sensitive if s in table.columns and s not in known_to_all]
     ladders = {q: usable(table[q], rules[q]) if q in rules else {0: _same} for q in quasi}
     limits = {

@@ -25,7 +25,8 @@ def test_a_build_elsewhere_gives_the_same_bytes(
 
 
 def test_a_build_elsewhere_spends_nothing(published: Published, again: Again) -> None:
-    assert [row.kind for row in published.built.ledger].count("spend") > 0
+    kinds = {row.kind for row in published.built.ledger}
+    assert {"reserve", "seal", "approval", "publish"} <= kinds
     assert again.built.ledger == published.built.ledger
 
 
@@ -35,6 +36,7 @@ def stranger(demo: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = new_home(tmp_path_factory.mktemp("stranger") / "home", demo.checkout)
     copy_raw(demo, home)
     modalities = YAML(typ="safe").load(home.file.parent / "cohorts/demo.yaml")["modalities"]
+    modalities["imaging"]["parts"] = 1
     kept = {name: modalities[name] for name in MODALITIES}
     edit_yaml(home.file.parent / "cohorts/demo.yaml", {"modalities": kept})
     home.take_listing()

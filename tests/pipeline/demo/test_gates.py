@@ -64,7 +64,7 @@ def test_status_prints_the_failed_gate_and_its_mend(refused: Refused, home: Home
     done = home.sluice("status", ADDRESS, "--config", refused[0])
     assert done.returncode == 0, done.stderr
     assert "controlled: gates fail" in done.stdout
-    assert "Prosecutor of clinical table: upper bound" in done.stdout
+    assert "Prosecutor of clinical table: does not keep to the limit" in done.stdout
     assert "coarsen a quasi-identifier" in done.stdout
     assert f"resume with `sluice run {ADDRESS}`" in done.stdout
 

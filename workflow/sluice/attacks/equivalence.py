@@ -64,7 +64,7 @@ def joint_uniqueness(
     """
     one_row_a_person(wide)
     risks = risk.prosecutor(wide, quasi)
-    knows = "every quasi-identifier, and which modalities and how much of each the person has"
+    knows = "every quasi-identifier that the policy names, the modalities a person has among them"
     unique = float((risks == 1.0).mean())
     return _count("joint_uniqueness", unique, risks, knows, limit_key, product)
 

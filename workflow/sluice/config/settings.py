@@ -111,7 +111,7 @@ def settings_for(
             "products": {n: p for n, p in rules.products.items() if p.modality == modality},
         }
         if stage == "facts":
-            values |= {"people": rules.people}
+            values |= {"people": rules.people, "defined_by": cohort.defined_by}
         if stage == "apply":
             values |= {"linkage": rules.linkage}
             values |= {"version": release.version} if rules.linkage == "release" else {}

@@ -65,9 +65,13 @@ _PATIENT_GROUP = 0x0010
 _SEX, _BODY_PART, _MODALITY = 0x00100040, 0x00180015, 0x00080060
 # PS3.3 C.7.3.1.1.1, as used by the classes that a policy may keep; a type 1 element stays filled.
 _MODALITIES = frozenset(
-    "AR AU BDUS BI BMD CR CT DG DX ECG EPS ES FID GM HC HD IO IOL IVOCT IVUS KER KO LEN LS MG MR "
-    "NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PLAN PR PT PX REG RESP RF RG RTDOSE RTIMAGE "
-    "RTPLAN RTRECORD RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XC".split()
+    {
+        *("AR", "AU", "BDUS", "BI", "BMD", "CR", "CT", "DG", "DX", "ECG", "EPS", "ES", "GM", "HD"),
+        *("IO", "IVOCT", "IVUS", "KER", "KO", "LEN", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP"),
+        *("OPM", "OPT", "OPV", "OT", "PLAN", "PR", "PT", "PX", "REG", "RF", "RG", "RTDOSE"),
+        *("RTIMAGE", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SEG", "SM", "SMR", "SR", "TG"),
+        *("US", "VA", "XA", "XC"),
+    }
 )
 # Every coded string of the patient group that an option may keep: a closed list.
 _PATIENT_CODES = frozenset({"F", "M", "O", "ALTERED", "UNALTERED", "YES", "NO", "UNKNOWN"})

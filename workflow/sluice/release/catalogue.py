@@ -45,6 +45,7 @@ def write_catalogue(store: Path, site: Site) -> None:
         releases=releases,
         machine_readable=(store / "releases.json").is_file(),
     )
+    (store / "index.html").chmod(0o644)
 
 
 def _records(store: Path) -> list[Path]:

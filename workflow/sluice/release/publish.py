@@ -162,7 +162,7 @@ def write_verifier(store: Path) -> None:
 def release_record(config: Config, tier: str, seal: dict[str, Any]) -> dict[str, Any]:
     """Return ``release.json``: what the catalogue shows of one tier.
 
-    For the public tier nothing that was measured: only that it passed.
+    Verdicts and limits, but nothing that was measured: the catalogue is for everybody.
     """
     release, rules = config.release, tier_policy(config, tier)
     gates = read_json(config.layout.gates(tier))
@@ -201,7 +201,7 @@ def release_record(config: Config, tier: str, seal: dict[str, Any]) -> dict[str,
         "demo": config.site.demo,
     }
     if tier != "public":
-        keys = ("gate", "kind", "product", "bound", "limit", "direction", "verdict")
+        keys = ("gate", "kind", "product", "limit", "direction", "verdict")
         record["gates"] = [{k: gate.get(k) for k in keys} for gate in gates["gates"]]
     return record
 

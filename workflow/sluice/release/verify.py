@@ -111,9 +111,11 @@ def _check_file(bundle: Path, path: str, digest: str) -> list[str]:
 
 
 def _unlisted(bundle: Path, listed: set[str]) -> list[str]:
-    found = (p for p in bundle.rglob("*") if p.is_symlink() or not p.is_dir())
-    names = (p.relative_to(bundle).as_posix() for p in found)
-    return [f"{name}: not listed." for name in sorted(names) if name not in listed]
+    folders = {parent.as_posix() for name in listed for parent in PurePosixPath(name).parents}
+    known = listed | folders
+    names = (p.relative_to(bundle).as_posix() for p in bundle.rglob("*"))
+    links = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_symlink()}
+    return [f"{n}: not listed." for n in sorted(names) if n not in known or n in links - listed]
 
 
 def _check_oxum(bundle: Path, payload: dict[str, str]) -> list[str]:
@@ -132,8 +134,20 @@ def _check_release(bundle: Path) -> list[str]:
     record = bundle.parent / "release.json"
     if not record.is_file():
         return []
-    stated = _read_record(record).get("bundle_digest")
-    return [] if stated == bundle_digest(bundle) else ["release.json: names another bundle."]
+    stated = _read_record(record)
+    if stated.get("bundle_digest") != bundle_digest(bundle):
+        return ["release.json: names another bundle."]
+    address = "/".join(str(stated.get(key)) for key in ("cohort", "version", "tier"))
+    info = (bundle / "bag-info.txt").read_text(encoding="utf-8", errors="replace")
+    problems = []
+    if f"External-Identifier: {address}\n" not in info:
+        problems.append("release.json: names another release than the bundle does.")
+    signers = stated.get("approvals") if isinstance(stated.get("approvals"), list) else []
+    for signer in signers:
+        role = str(signer.get("role")) if isinstance(signer, dict) else ""
+        if not (bundle.parent / "approvals" / f"{PurePosixPath(role).name}.sig").is_file():
+            problems.append("approvals: a signature that release.json names is missing.")
+    return problems
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -166,9 +180,20 @@ def check_signatures(bundle: Path) -> list[str]:
         message = record.get("message")
         if not isinstance(message, dict) or message.get("bundle_digest") != digest:
             problems.append(f"approvals/{path.name}: is about another bundle.")
+        elif not _agrees(message, _read_record(bundle.parent / "release.json")):
+            problems.append(f"approvals/{path.name}: release.json says something else.")
         elif message.get("role") != path.stem or not _signed(path.with_suffix(".sig"), record):
             problems.append(f"approvals/{path.stem}.sig: is not a valid signature.")
     return problems
+
+
+def _agrees(message: dict[str, Any], release: dict[str, Any]) -> bool:
+    """Tell whether what was signed is what ``release.json`` states, as far as it states it."""
+    stated = {key: release.get(key) for key in ("cohort", "version", "tier")}
+    digests = release.get("digests")
+    if isinstance(digests, dict):
+        stated |= {key: digests.get(key) for key in ("gates", "policy")}
+    return all(message.get(key) == value for key, value in stated.items() if value is not None)
 
 
 def _signed(signature: Path, record: dict[str, Any]) -> bool:
@@ -223,7 +248,8 @@ def main(arguments: list[str]) -> int:
         print(f"NOT VERIFIED: {len(problems)} problem(s)", file=sys.stderr)
         return 1
     print("\n".join(report(bundle)))
-    print("VERIFIED")
+    signed = any((bundle.parent / "approvals").glob("*.json"))
+    print("VERIFIED" if signed else "INTACT, NOT AUTHENTICATED: no approvals lie beside it")
     return 0
 
 

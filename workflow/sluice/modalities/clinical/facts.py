@@ -21,7 +21,9 @@ def facts(job: Job) -> pd.DataFrame:
     visits = job.read(folder / "visits.parquet")
     columns: dict[str, pd.Series] = {}
     policy = job.settings.people
-    known = {*policy.quasi, *policy.sensitive} if policy else set()
+    known = (
+        {*policy.quasi, *policy.sensitive, *(job.settings.defined_by or [])} if policy else set()
+    )
     for field, rule in job.settings.modality.fields.items():
         table, _, name = field.partition(".")
         if table == "people" and (rule.as_ or name) in known:

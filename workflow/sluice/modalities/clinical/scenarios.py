@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sluice.attacks.intervals import date_known, intervals_known, shift_guess
 from sluice.jobs import Job
 from sluice.modalities.shared.consent import truth_of
 from sluice.scores import Score
 
 _PRODUCT = "clinical_history"
+_DATES = {"date_known": 1, "intervals_known": 3}
 
 
 def scenarios(job: Job) -> list[Score]:
@@ -19,26 +22,23 @@ def scenarios(job: Job) -> list[Score]:
     raw = job.read(job.layout.curate("clinical", "all") / "visits.parquet", ["subject", "date"])
     released = job.read(job.layout.data(job.tier, "clinical", "all") / "visits.parquet")
     truth = truth_of(job, "clinical")
+    most = raw[raw["subject"].isin(truth)].groupby("subject")["date"].nunique().max()
+    scores = []
     if "date" in released:
-        shown = released[["person", "date"]]
-        return [
-            shift_guess(len(truth), "shift_guess", _PRODUCT),
-            date_known(raw, shown, truth, limit_key="date_known", product=_PRODUCT),
-            intervals_known(raw, shown, truth, limit_key="intervals_known", product=_PRODUCT),
-        ]
-    if "days" not in released:
+        shown, how = released[["person", "date"]], dict[str, Any]()
+        scores.append(shift_guess(len(truth), "shift_guess", _PRODUCT))
+        if most >= _DATES["date_known"]:
+            found = date_known(raw, shown, truth, limit_key="date_known", product=_PRODUCT)
+            scores.append(found)
+    elif "days" in released:
+        assert job.settings.modality is not None
+        rule = job.settings.modality.fields["visits.date"]
+        shown = released[["person", "days"]].rename(columns={"days": "date"})
+        how = {"shift": None, "bin_days": rule.bin or 1}
+    else:
         return []
-    assert job.settings.modality is not None
-    rule = job.settings.modality.fields["visits.date"]
-    shown = released[["person", "days"]].rename(columns={"days": "date"})
-    return [
-        intervals_known(
-            raw,
-            shown,
-            truth,
-            shift=None,
-            bin_days=rule.bin or 1,
-            limit_key="intervals_known",
-            product=_PRODUCT,
-        )
-    ]
+    # An attack that nobody has dates for did not run: its gate fails closed, the tier goes on.
+    if most >= _DATES["intervals_known"]:
+        key = "intervals_known"
+        scores.append(intervals_known(raw, shown, truth, limit_key=key, product=_PRODUCT, **how))
+    return scores

@@ -21,6 +21,7 @@ from sluice.dicom.scan import scan_bytes
 from sluice.dicom.words import vocabulary
 
 _WORD = re.compile(r"[^\W_]+")
+_UID_IN_BYTES = 20  # characters; a shorter UID is the beginning of some other one by chance
 _IN_BYTES = 6  # characters; shorter text is found in pixels by chance
 _LEAST = {True: 5, False: 3}  # characters that anything is looked for from, by "is a number"
 _NUMBERS = frozenset({"AT", "DS", "FD", "FL", "SL", "SQ", "SS", "SV", "UL", "US", "UV"})
@@ -52,7 +53,8 @@ class Needles:
         if len(plain) < _LEAST[number] or plain in vocabulary():
             self.too_short += 1
         elif kind == "uid":
-            self.parts[subject].add(value)
+            if len(value) >= _UID_IN_BYTES:
+                self.parts[subject].add(value)
             self.words[""].add(value)
         elif kind == "birth_date" or (number and plain == folded):
             self.words[subject].add(plain)

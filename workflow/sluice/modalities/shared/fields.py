@@ -186,7 +186,8 @@ def convert_units(
     for rule in conversions:
         rows = (events["code"] == rule.code) & (events["unit"] == rule.from_unit)
         numbers = pd.to_numeric(events.loc[rows, "value"], errors="coerce") * rule.factor
-        events.loc[rows, "value"] = numbers.round(6).map(lambda v: f"{v:g}")
+        # Three digits, as a laboratory writes them: more would tell which one measured.
+        events.loc[rows, "value"] = numbers.map(lambda v: f"{v:.3g}")
         events.loc[rows, "unit"] = rule.to_unit
         counts[f"units converted to {rule.to_unit}"] += int(rows.sum())
     return events
