@@ -32,7 +32,7 @@ def _age(born: str, day: str) -> int:
 
 
 def test_births_and_events_lie_in_years_that_no_release_may_show(demo):
-    days = {"birth_date": [], "event_date": []}
+    days: dict[str, list[str]] = {"birth_date": [], "event_date": []}
     for kind, value, _ in demo.canaries:
         if kind in days:
             days[kind].append(value.replace("-", ""))

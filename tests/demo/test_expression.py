@@ -53,7 +53,7 @@ def test_genotypes_link_unseen_donors_to_their_expression(demo, bulk):
     known = expression.loc[dosages.index, first.index].to_numpy().T
     alleles = dosages[first["donor_id"]].to_numpy().T
     half = len(first) // 2
-    score = 0.0
+    score = np.zeros((len(first) - half, len(first) - half))
     for gene in range(known.shape[1]):
         line = np.polyfit(alleles[:half, gene], known[:half, gene], 1)
         spread = np.std(known[:half, gene] - np.polyval(line, alleles[:half, gene]))
@@ -107,7 +107,7 @@ def test_a_donor_who_left_remains_as_a_category_only(cells, demo):
 
 def test_halves_of_a_donors_cells_find_each_other(cells):
     values, donors = cells.X.toarray(), cells.obs["donor_id"].astype(str).to_numpy()
-    halves = [[], []]
+    halves: list[list[np.ndarray]] = [[], []]
     for donor in np.unique(donors):
         own = np.flatnonzero(donors == donor)
         for part, means in enumerate(halves):

@@ -142,8 +142,8 @@ def _check_release(bundle: Path) -> list[str]:
     problems = []
     if f"External-Identifier: {address}\n" not in info:
         problems.append("release.json: names another release than the bundle does.")
-    signers = stated.get("approvals") if isinstance(stated.get("approvals"), list) else []
-    for signer in signers:
+    signers = stated.get("approvals")
+    for signer in signers if isinstance(signers, list) else []:
         role = str(signer.get("role")) if isinstance(signer, dict) else ""
         if not (bundle.parent / "approvals" / f"{PurePosixPath(role).name}.sig").is_file():
             problems.append("approvals: a signature that release.json names is missing.")
