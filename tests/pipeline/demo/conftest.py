@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +82,7 @@ def again(
 
 
 def _cluster(request: pytest.FixtureRequest) -> Slurm | None:
-    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
-    if os.geteuid() != 0 or not shutil.which("slurmctld", path=path):
+    try:
+        return request.getfixturevalue("slurm")
+    except pytest.skip.Exception:
         return None
-    return request.getfixturevalue("slurm")

@@ -139,7 +139,7 @@ SETTINGS: list[tuple[str, str, Any, list[str]]] = [
     ("cohort", "modalities/imaging/parts", 4, []),
     ("cohort", "attack_inputs", [], ["intake [!c]*", "intake clinical", "score *"]),
     ("cohort", "consent/codes/PUB/duo", [], ["intake *", "bundle *"]),
-    ("cohort", "defined_by", [], ["deidentify_plan *"]),
+    ("cohort", "defined_by", [], ["deidentify_facts *", "deidentify_plan *"]),
     ("cohort", "title", "x", ["bundle *"]),
     ("site", "contact", "x", of(JUDGED, "*")),
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from sluice.modalities.shared.participants import Participants
 from sluice.modalities.shared.rawfiles import source_format, source_path
 from sluice.modalities.shared.rawtables import read_raw_table
 
+_WORD = re.compile(r"[\w-]+")
 KEYS = {
     "people": ["subject"],
     "visits": ["subject", "visit_id", "date"],
@@ -68,6 +70,8 @@ def _curated(job: Job, source: Source, participants: Participants) -> pd.DataFra
             table[column.field] = typed(
                 raw[name], name, column, job.settings.calendar, source.file, job.counts
             )
+            if column.role == "free_text":
+                table[column.field] = _without_identifiers(job, table[column.field])
     for field, value in source.constants.items():
         table[field] = value
     if source.conversions:
@@ -75,6 +79,22 @@ def _curated(job: Job, source: Source, participants: Participants) -> pd.DataFra
     unknown = table["subject"].isna()
     job.counts["rows of unknown participants left out"] += int(unknown.sum())
     return table[~unknown]
+
+
+def _without_identifiers(job: Job, texts: pd.Series) -> pd.Series:
+    """Keep the words of free text that are no part of anybody's identifier and hold no digit.
+
+    After intake only the vault holds identifiers; which words a tier may have is its policy's.
+    """
+    known = job.vault.read(job.layout.people("clinical"), ["value"])["value"]
+    own = {word for value in known for word in _WORD.findall(value.casefold())}
+
+    def kept(text: object) -> str | None:
+        words = _WORD.findall(str(text)) if isinstance(text, str) else []
+        plain = [w for w in words if w.replace("-", "").isalpha() and w.casefold() not in own]
+        return " ".join(plain) or None
+
+    return texts.map(kept).astype(object)
 
 
 def _visits(job: Job, subjects: pd.Series, written: pd.Series) -> pd.Series:
