@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from tests.conftest import Slurm
 from tests.pipeline.demo.conftest import Again, Published
 from tests.pipeline.demo.home import TIERS
 
 
-@pytest.mark.slow
 def test_candidates_built_through_slurm_have_the_same_digests(
     slurm: Slurm, published: Published, again: Again
 ) -> None:
@@ -16,7 +14,6 @@ def test_candidates_built_through_slurm_have_the_same_digests(
         assert again.built.candidates[tier] == published.built.candidates[tier]
 
 
-@pytest.mark.slow
 def test_each_rule_ran_on_the_cluster_but_the_one_that_spends(slurm: Slurm, again: Again) -> None:
     ran = {p.name for p in (again.home.path / ".snakemake/slurm_logs").iterdir()}
     by_modality = {f"rule_intake_{m}" for m in again.home.config.modalities}
