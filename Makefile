@@ -1,5 +1,5 @@
 # Every target does its own set-up. Needs git, make and Python 3.11 to 3.13.
-# PYTHON=/path/to/python3.12 chooses the interpreter; ARGS='-k dates' goes to pytest.
+# PYTHON=/path/to/python3.12 chooses the interpreter; ARGS='-k dates' goes to pytest, ARGS='-n 0' runs it in one process.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -30,7 +30,7 @@ demo: $(READY) ## build, approve and publish the demo cohort
 
 .PHONY: test
 test: $(READY) ## all tests; what this machine lacks is skipped and listed
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## ruff, mypy, import-linter, snakemake --lint

@@ -46,11 +46,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test the marker of the parts that its fixtures need."""
+    """Give each test the marker of the parts that its fixtures need, and its place in a process.
+
+    Tests of one file stay together. So do those that share what is dear to build or can be there
+    only once: a published demo, a Slurm.
+    """
     for item in items:
         for fixture, (marker, _) in PARTS.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
+        folder = item.path.parent.relative_to(ROOT).as_posix()
+        alone = item.get_closest_marker("slurm") or folder == "tests/pipeline/demo"
+        item.add_marker(pytest.mark.xdist_group("demo" if alone else str(item.path)))
 
 
 @pytest.hookimpl(wrapper=True)

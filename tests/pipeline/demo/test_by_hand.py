@@ -27,8 +27,8 @@ STEPS = [
     Step("curate", "--modality bulk --part all", lambda w: [w.curate("bulk", "all")]),
     Step(
         "minimize",
-        "--tier controlled --modality imaging --part p00of04",
-        lambda w: [w.minimize("controlled", "imaging", "p00of04")],
+        "--tier controlled --modality imaging --part p00of02",
+        lambda w: [w.minimize("controlled", "imaging", "p00of02")],
     ),
     Step(
         "deidentify_facts",
@@ -42,8 +42,8 @@ STEPS = [
     ),
     Step(
         "deidentify_apply",
-        "--tier controlled --modality imaging --part p00of04",
-        lambda w: [w.data("controlled", "imaging", "p00of04")],
+        "--tier controlled --modality imaging --part p00of02",
+        lambda w: [w.data("controlled", "imaging", "p00of02")],
     ),
     Step("dp_measure", "", lambda w: [w.data("public", "products", "all")]),
     Step(

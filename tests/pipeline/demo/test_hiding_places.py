@@ -71,7 +71,7 @@ ELEMENTS = {
     "ImageComments": "(0020,4000)",
     "RequestAttributesSequence[0].AccessionNumber": "(0040,0275)",
 }
-PART = "p00of04"
+PART = "p00of02"
 #: A sequence has to stay for what lies in it.
 KEPT = [*ELEMENTS.values(), "(0008,0096)"]
 SLOTS = [

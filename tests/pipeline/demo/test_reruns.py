@@ -136,7 +136,7 @@ SETTINGS: list[tuple[str, str, Any, list[str]]] = [
         "safe",
         ["intake bulk", "curate bulk.all"],
     ),
-    ("cohort", "modalities/imaging/parts", 4, []),
+    ("cohort", "modalities/imaging/parts", 2, []),
     ("cohort", "attack_inputs", [], ["intake [!c]*", "intake clinical", "score *"]),
     ("cohort", "consent/codes/PUB/duo", [], ["intake *", "bundle *"]),
     ("cohort", "defined_by", [], ["deidentify_facts *", "deidentify_plan *"]),
