@@ -14,6 +14,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
 from sluice.dicom.pixels import SAMPLES, native_bytes
+from sluice.dicom.profile import ImageIdentity
 
 # An arbitrary but fixed UID of this program (PS3.5 B.2: 2.25 and a UUID as an integer).
 IMPLEMENTATION_UID = "2.25.9427520521028088919077371961476495032"
@@ -35,28 +36,36 @@ _METHODS = {
 }
 
 
-def own_elements(profile: str, person: str, used: frozenset[str]) -> Dataset:
+def own_elements(profile: str, identity: ImageIdentity, used: frozenset[str]) -> Dataset:
     """Return the new identity and what was done (PS3.15 E.1.1, PS3.3 C.12.1).
 
     Parameters
     ----------
-    profile, person
-        Names of the tier's profile and of the participant in it.
+    profile
+        Name of the tier's profile.
+    identity
+        The participant's new identity.
     used
         The options that changed or kept something in this object.
     """
     new = Dataset()
     new.PatientName = ""
-    new.PatientID = person
+    new.PatientID = identity.person
     new.PatientBirthDate = ""
     new.PatientIdentityRemoved = "YES"
-    new.DeidentificationMethod = f"SLUICE {profile}"
+    new.DeidentificationMethod = ["SLUICE", *(identity.release or (profile,))]
     new.DeidentificationMethodCodeSequence = Sequence(
         [_method(*_METHODS[name]) for name in sorted({"basic", *used} & _METHODS.keys())]
     )
     moved = "retain_longitudinal_modified_dates" in used
     new.LongitudinalTemporalInformationModified = "MODIFIED" if moved else "REMOVED"
     return new
+
+
+def stated_options(new: Dataset) -> frozenset[str]:
+    """Return the options that an object of :func:`own_elements` says were used."""
+    stated = {item.CodeValue for item in new.DeidentificationMethodCodeSequence}
+    return frozenset(n for n, (value, _) in _METHODS.items() if value in stated) - {"basic"}
 
 
 def _method(value: str, meaning: str) -> Dataset:
@@ -101,7 +110,7 @@ def assemble(new: Dataset, syntax: UID, counts: Counter[str]) -> FileDataset:
     )
 
 
-def write(dataset: FileDataset, path: Path) -> None:
+def write(dataset: FileDataset, path: Path | BytesIO) -> None:
     """Write an object of :func:`deidentify` in its transfer syntax: same object, same bytes."""
     pydicom.dcmwrite(path, dataset, enforce_file_format=True)
 

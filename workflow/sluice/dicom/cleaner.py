@@ -20,7 +20,7 @@ from sluice.dicom.rules import DATES, TEXT, Action, Rules
 
 #: Written by Sluice, never copied.
 OWN_TAGS: Final = frozenset(
-    tag_for_keyword(word)
+    int(tag_for_keyword(word) or 0)
     for word in (
         "PatientName",
         "PatientBirthDate",
@@ -34,7 +34,7 @@ OWN_TAGS: Final = frozenset(
 CODE_VALUES: Final = ("CodeValue", "LongCodeValue", "URNCodeValue")
 #: The elements of a code, which are decided together.
 CODE_TAGS: Final = frozenset(
-    tag_for_keyword(word)
+    int(tag_for_keyword(word) or 0)
     for word in (*CODE_VALUES, "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning")
 )
 #: VRs whose values are text; all others are numbers or bytes.
@@ -79,6 +79,14 @@ class Place:
 TOP: Final = Place()
 
 
+def own_tags(place: Place) -> frozenset[int]:
+    """Return the elements that Sluice writes itself, and so copies nowhere.
+
+    A reference to a participant keeps the number, which is then the new one.
+    """
+    return OWN_TAGS if place.path else OWN_TAGS | {_PATIENT_ID}
+
+
 class Verdict(NamedTuple):
     """What becomes of an element.
 
@@ -108,6 +116,8 @@ class Code(NamedTuple):
 
 
 REMOVED_CODE: Final = Code("REMOVED", "99SLUICE", "REMOVED")
+#: What is counted where a private element is not on the list.
+REMOVED_PRIVATE: Final = "removed: private"
 _REMOVED = Verdict(None, ("removed",))
 
 
@@ -190,7 +200,7 @@ class Cleaner:
         rule = self.rules.private.get((creator, tag >> 16, tag & 0xFF))
         option = "retain_safe_private"
         if option not in self.profile.options or rule is None or numbers is None:
-            return Verdict(None, ("removed: private",))
+            return Verdict(None, (REMOVED_PRIVATE,))
         if not rule.admits(vr, numbers):
             return Verdict(None, ("removed: private out of range",))
         return Verdict(UNCHANGED, ("kept: private",), (option,))

@@ -28,7 +28,6 @@ from sluice.dicom.assemble import assemble, own_elements, write
 from sluice.dicom.cleaner import (
     CODE_TAGS,
     CODE_VALUES,
-    OWN_TAGS,
     REMOVED_CODE,
     STRINGS,
     TOP,
@@ -37,6 +36,7 @@ from sluice.dicom.cleaner import (
     Code,
     Place,
     Verdict,
+    own_tags,
     time_tag,
 )
 from sluice.dicom.profile import ImageIdentity, Profile
@@ -82,7 +82,7 @@ def deidentify(
         )
     writer = _Writer(Cleaner(profile, identity, rules or load_rules(), sop_class))
     new = writer.dataset(dataset, TOP)
-    new.update(own_elements(profile.name, identity.person, frozenset(writer.used)))
+    new.update(own_elements(profile.name, identity, frozenset(writer.used)))
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     return assemble(new, syntax, writer.counts), writer.counts
 
@@ -99,8 +99,9 @@ class _Writer:
         """Return the part of ``source`` that may stay."""
         new = Dataset()
         code = self._code(source, place)
+        own = own_tags(place)
         for tag in sorted(source.keys()):
-            if int(tag) in OWN_TAGS or (code and int(tag) in CODE_TAGS):
+            if int(tag) in own or (code and int(tag) in CODE_TAGS):
                 continue
             element = self._read(source, tag)
             if element is None:
