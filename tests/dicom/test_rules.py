@@ -68,22 +68,6 @@ def test_conditional_codes_never_empty_what_may_be_required() -> None:
         assert element == ("D" if "D" in code else "Z")
 
 
-def test_private_elements_are_numbers_in_a_range_with_a_source() -> None:
-    for row in rows("private_allow.csv"):
-        assert row["vr"] in ("DS", "FD", "FL", "IS", "SL", "SS", "UL", "US")
-        assert row["source"]
-    for rule in RULES.private.values():
-        assert all(low <= high for low, high in rule.ranges)
-
-
-def test_a_private_number_needs_its_vr_multiplicity_and_range() -> None:
-    rule = RULES.private["SIEMENS MR HEADER", 0x0019, 0x0C]
-    assert rule.admits("IS", [1000.0])
-    assert not rule.admits("DS", [1000.0])
-    assert not rule.admits("IS", [1000.0, 1.0])
-    assert not rule.admits("IS", [7734001.0])
-
-
 CT, ENHANCED_MR, SEGMENTATION = (
     "1.2.840.10008.5.1.4.1.1.2",
     "1.2.840.10008.5.1.4.1.1.4.1",

@@ -9,7 +9,7 @@ leak back.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -117,19 +117,35 @@ class ContentRule:
 
 @dataclass(frozen=True)
 class PrivateRule:
-    """A private element that may stay: numbers only, each within one of ``ranges`` (inclusive)."""
+    """A private element that may stay: numbers in a range, or words of a closed list.
+
+    Parameters
+    ----------
+    vr
+        Its only VR. ``SQ``: the element may stay as a sequence, whose items are cleaned like any
+        other part of the object.
+    count
+        Fewest and most values.
+    ranges
+        Numbers lie within one of these (inclusive).
+    words
+        Coded strings are one of these.
+    """
 
     vr: str
-    count: int
-    ranges: tuple[tuple[float, float], ...]
+    count: tuple[int, int]
+    ranges: tuple[tuple[float, float], ...] = ()
+    words: frozenset[str] = frozenset()
 
-    def admits(self, vr: str, values: list[float]) -> bool:
-        """Say whether VR, multiplicity and every value are as declared."""
-        return (
-            vr == self.vr
-            and len(values) == self.count
-            and all(any(low <= v <= high for low, high in self.ranges) for v in values)
-        )
+    def admits(self, vr: str, values: Sequence[float | str]) -> bool:
+        """Say whether VR, multiplicity and every value (a number, or the text of a CS) fit."""
+        low, high = self.count
+        return vr == self.vr and low <= len(values) <= high and all(map(self._admits, values))
+
+    def _admits(self, value: float | str) -> bool:
+        if isinstance(value, str):
+            return value in self.words
+        return any(low <= value <= high for low, high in self.ranges)
 
 
 PrivateKey = tuple[str, int, int]
@@ -272,14 +288,25 @@ def parse_tag(text: str) -> int:
     return int(text[1:5] + text[6:10], 16)
 
 
+def parse_rule(row: dict[str, str]) -> PrivateRule:
+    """Return the rule of a row with ``vr``, ``vm``, ``ranges`` and ``words``."""
+    words = frozenset(filter(None, row["words"].split(";")))
+    return PrivateRule(row["vr"], _count(row["vm"]), _ranges(row["ranges"]), words)
+
+
 def _rows(name: str) -> Iterator[dict[str, str]]:
     with resource("dicom", name).open(newline="", encoding="utf-8") as stream:
         yield from csv.DictReader(stream)
 
 
 def _ranges(text: str) -> tuple[tuple[float, float], ...]:
-    pairs = (part.split("..") for part in text.split(";"))
+    pairs = (part.split("..") for part in filter(None, text.split(";")))
     return tuple((float(low), float(high)) for low, high in pairs)
+
+
+def _count(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    return int(low), int(high or low)
 
 
 def _parse_path(text: str) -> Path:
@@ -302,9 +329,7 @@ def _public() -> dict[int, Rule]:
 
 def _private() -> dict[PrivateKey, PrivateRule]:
     return {
-        (row["creator"], int(row["group"], 16), int(row["element"], 16)): PrivateRule(
-            row["vr"], int(row["vm"]), _ranges(row["ranges"])
-        )
+        (row["creator"], int(row["group"], 16), int(row["element"], 16)): parse_rule(row)
         for row in _rows("private_allow.csv")
     }
 
