@@ -71,7 +71,7 @@ def keep(tag: int) -> Callable[[Rules], Rules]:
 
 def any_number(rules: Rules) -> Rules:
     key = ("SIEMENS MR HEADER", 0x0019, 0x0C)
-    free = PrivateRule("IS", 1, ((0.0, 1e12),))
+    free = PrivateRule("IS", (1, 1), ((0.0, 1e12),))
     return replace(rules, private={**rules.private, key: free})
 
 

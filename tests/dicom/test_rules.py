@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 
 import pytest
+from pydicom.datadict import dictionary_VR
 
 from sluice.dicom.rules import CONDITIONAL, OPTIONS, Action, load_rules
 from sluice.resources import resource
@@ -67,17 +68,84 @@ def test_conditional_codes_never_empty_what_may_be_required() -> None:
         assert element == ("D" if "D" in code else "Z")
 
 
-def test_private_elements_are_numbers_in_a_range_with_a_source() -> None:
-    for row in rows("private_allow.csv"):
-        assert row["vr"] in ("DS", "FD", "FL", "IS", "SL", "SS", "UL", "US")
-        assert row["source"]
-    for rule in RULES.private.values():
-        assert all(low <= high for low, high in rule.ranges)
+CT, ENHANCED_MR, SEGMENTATION = (
+    "1.2.840.10008.5.1.4.1.1.2",
+    "1.2.840.10008.5.1.4.1.1.4.1",
+    "1.2.840.10008.5.1.4.1.1.66.4",
+)
+RTPLAN, TEXT_SR = "1.2.840.10008.5.1.4.1.1.481.5", "1.2.840.10008.5.1.4.1.1.88.11"
+SHARED, DERIVATION, EQUIPMENT = 0x52009229, 0x00089124, 0x0018A001
 
 
-def test_a_private_number_needs_its_vr_multiplicity_and_range() -> None:
-    rule = RULES.private["SIEMENS MR HEADER", 0x0019, 0x0C]
-    assert rule.admits("IS", [1000.0])
-    assert not rule.admits("DS", [1000.0])
-    assert not rule.admits("IS", [1000.0, 1.0])
-    assert not rule.admits("IS", [7734001.0])
+@pytest.mark.parametrize(
+    ("name", "tag", "vr", "sop_class", "path", "action"),
+    [
+        # X/Z/D Device Serial Number: type 3, type 1 and, of contributing equipment, type 3.
+        ("optional", 0x00181000, "LO", CT, (), "X"),
+        ("required", 0x00181000, "LO", ENHANCED_MR, (), "D"),
+        ("optional inside", 0x00181000, "LO", ENHANCED_MR, (EQUIPMENT,), "X"),
+        # X/D RT Plan Date (type 2) and Series Date (3); Z/D Content Date (2C, 1); X/Z (type 2).
+        ("may be empty", 0x300A0006, "DA", RTPLAN, (), "Z"),
+        ("optional", 0x00080021, "DA", CT, (), "X"),
+        ("may be empty", 0x00080023, "DA", CT, (), "Z"),
+        ("required", 0x00080023, "DA", SEGMENTATION, (), "D"),
+        ("may be empty", 0x00400555, "SQ", ENHANCED_MR, (), "Z"),
+        # X/Z/D Referenced Performed Procedure Step Sequence: type 3, 1C and 2.
+        ("optional", 0x00081111, "SQ", CT, (), "X"),
+        ("required", 0x00081111, "SQ", ENHANCED_MR, (), "D"),
+        ("may be empty", 0x00081111, "SQ", TEXT_SR, (), "Z"),
+        # References keep their place.
+        ("reference", 0x00082112, "SQ", SEGMENTATION, (SHARED, DERIVATION), "U"),
+        ("optional reference", 0x00082112, "SQ", CT, (), "U"),
+        # What the object must have stays, also where the table says X or Z.
+        ("X, required", 0x00700082, "DA", "1.2.840.10008.5.1.4.1.1.11.1", (), "D"),
+        ("X, optional", 0x00081030, "LO", CT, (), "X"),
+        # Unknown class or place: valid whatever the type.
+        ("no class", 0x00080021, "DA", "", (), "D"),
+        ("unknown class", 0x00080021, "DA", "1.2.3", (), "D"),
+        ("unknown place", 0x00080021, "DA", CT, (SHARED,), "D"),
+        ("unknown place, X", 0x00081030, "LO", CT, (SHARED,), "X"),
+    ],
+)
+def test_conditional_codes_follow_the_type_of_the_attribute(
+    name: str, tag: int, vr: str, sop_class: str, path: tuple[int, ...], action: Action
+) -> None:
+    assert RULES.action(tag, vr, (), sop_class, path) == (action, "")
+    assert RULES.basic(tag, vr, sop_class, path) == action
+
+
+def test_no_attribute_is_removed_or_emptied_where_the_object_must_have_it() -> None:
+    strict = 0
+    for sop_class, types in RULES.types.items():
+        for (path, tag), kind in types.items():
+            action = RULES.basic(tag, dictionary_VR(tag), sop_class, path)
+            assert not (kind == "1" and action in ("X", "Z"))
+            assert not (kind == "2" and action == "X")
+            strict += kind in ("1", "2")
+    assert strict > 4000
+    assert all(row["uid"] in RULES.types for row in rows("sop_classes.csv"))
+
+
+def test_content_items_follow_their_table() -> None:
+    dates = ("retain_longitudinal_modified_dates",)
+    assert RULES.content_item("121031", "DCM", "DATE", ALL) == ("X", "")  # birth date
+    assert RULES.content_item("111060", "DCM", "DATE", ()) == ("D", "")  # X/D
+    assert RULES.content_item("111060", "DCM", "DATE", dates) == ("C", dates[0])
+    assert RULES.content_item("113723", "DCM", "DATETIME", dates) == ("D", "")  # calibration
+    words = ("clean_descriptors",)
+    assert RULES.content_item("121106", "DCM", "TEXT", words) == ("C", words[0])
+    assert RULES.content_item("121106", "DCM", "TEXT", ()) == ("X", "")
+    assert RULES.content_item("121106", "SCT", "TEXT", ()) is None
+
+
+def test_a_value_type_that_the_table_does_not_list_gets_the_strictest_action() -> None:
+    assert RULES.content_item("121112", "DCM", "IMAGE", ()) == ("D", "")
+    assert RULES.content_item("121112", "DCM", "TEXT", ALL) == ("X", "")
+    assert RULES.content_item("121033", "DCM", "TEXT", ALL) == ("X", "")  # age, as text
+
+
+def test_no_option_keeps_a_date_of_a_content_item_as_it_is() -> None:
+    for (scheme, code), rules in RULES.content.items():
+        for rule in rules:
+            found = RULES.content_item(code, scheme, rule.value_type, ALL)
+            assert found and not (rule.value_type in ("DATE", "DATETIME") and found[0] == "K")

