@@ -30,7 +30,7 @@ demo: $(READY) ## build, approve and publish the demo cohort
 
 .PHONY: test
 test: $(READY) ## all tests; what this machine lacks is skipped and listed
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## ruff, mypy, import-linter, snakemake --lint

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEM = ROOT / "tests" / "system"
@@ -27,6 +29,9 @@ PARTS = {
     "chromium": ("chromium", "chromium"),
     "shared_data": ("shared", "data"),
 }
+
+# Tests below these paths share a published demo or a Slurm, and so a process.
+ONCE = ("tests/pipeline/demo/", "tests/system/test_slurm")
 
 # The same examples in every run, and no judgement of a busy machine's speed.
 settings.register_profile("sluice", derandomize=True, deadline=None)
@@ -46,18 +51,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test the marker of the parts that its fixtures need, and its place in a process.
-
-    Tests of one file stay together. So do those that share what is dear to build or can be there
-    only once: a published demo, a Slurm.
-    """
+    """Give each test the marker of the parts that its fixtures need."""
     for item in items:
         for fixture, (marker, _) in PARTS.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
-        folder = item.path.parent.relative_to(ROOT).as_posix()
-        alone = item.get_closest_marker("slurm") or folder == "tests/pipeline/demo"
-        item.add_marker(pytest.mark.xdist_group("demo" if alone else str(item.path)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Deal whole files to the processes, and together what can be there only once.
+
+    That is a published demo, which is dear to build, and a Slurm, which has fixed ports.
+    """
+    return _Together(config, log)
+
+
+class _Together(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::")[0]
+        return "once" if path.startswith(ONCE) else path
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,6 +21,7 @@ _COMMANDS = {
     "approve": "decide",
     "publish": "decide",
     "verify": "decide",
+    "imaging": "imaging",
     "clean": "setup",
     "demo": "demo",
 }

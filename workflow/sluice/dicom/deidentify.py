@@ -1,83 +1,50 @@
-"""Writing a DICOM object anew, without its participant.
+"""Writing a DICOM object anew, without its participant, by way of pydicom's objects.
 
 Nothing is filtered in place: a new dataset is built from the values that the rules let pass, at
 every depth, with its own file meta information and an empty preamble. Samples (pixels, waveforms)
 are copied bit by bit. What stays is text of closed lists, coded strings, checked numbers, moved
 dates and mapped UIDs.
+
+:mod:`sluice.dicom.rewrite` does the same to a file's bytes, faster; this way reads every encoding,
+and is what the other is compared with.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pydicom
 from pydicom import config as pydicom_config
-from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from sluice.dicom import values, words
-from sluice.dicom.assemble import assemble, write
+from sluice.dicom import values
+from sluice.dicom.assemble import assemble, own_elements, write
+from sluice.dicom.cleaner import (
+    CODE_TAGS,
+    CODE_VALUES,
+    REMOVED_CODE,
+    STRINGS,
+    TOP,
+    UNCHANGED,
+    Cleaner,
+    Code,
+    Place,
+    Verdict,
+    own_tags,
+    time_tag,
+)
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.reader import UNREADABLE
-from sluice.dicom.rules import DATES, TEXT, Action, Rules, load_rules
+from sluice.dicom.rules import Rules, load_rules
 from sluice.errors import SluiceError
 
 __all__ = ["ImageIdentity", "Profile", "deidentify", "write"]
-
-# PS3.16 CID 7050, De-identification Method.
-_METHODS = {
-    "basic": ("113100", "Basic Application Confidentiality Profile"),
-    "clean_structured_content": ("113104", "Clean Structured Content Option"),
-    "clean_descriptors": ("113105", "Clean Descriptors Option"),
-    "retain_longitudinal_modified_dates": (
-        "113107",
-        "Retain Longitudinal Temporal Information Modified Dates Option",
-    ),
-    "retain_patient_characteristics": ("113108", "Retain Patient Characteristics Option"),
-    "retain_device": ("113109", "Retain Device Identity Option"),
-    "retain_safe_private": ("113111", "Retain Safe Private Option"),
-}
-# Written by this module, never copied.
-_OWN = {
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
-    "LongitudinalTemporalInformationModified",
-    "SpecificCharacterSet",
-}
-_NEVER = {tag_for_keyword(word) for word in _OWN} - {tag_for_keyword("PatientID")}
-_CODE_VALUES = ("CodeValue", "LongCodeValue", "URNCodeValue")
-_CODE_TAGS = {
-    tag_for_keyword(word)
-    for word in (*_CODE_VALUES, "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning")
-}
-_STRINGS = TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "PN", "TM", "UI", "UR"}
-_PATIENT_GROUP = 0x0010
-_SEX, _BODY_PART, _MODALITY = 0x00100040, 0x00180015, 0x00080060
-# PS3.3 C.7.3.1.1.1, as used by the classes that a policy may keep; a type 1 element stays filled.
-_MODALITIES = frozenset(
-    {
-        *("AR", "AU", "BDUS", "BI", "BMD", "CR", "CT", "DG", "DX", "ECG", "EPS", "ES", "GM", "HD"),
-        *("IO", "IVOCT", "IVUS", "KER", "KO", "LEN", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP"),
-        *("OPM", "OPT", "OPV", "OT", "PLAN", "PR", "PT", "PX", "REG", "RF", "RG", "RTDOSE"),
-        *("RTIMAGE", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SEG", "SM", "SMR", "SR", "TG"),
-        *("US", "VA", "XA", "XC"),
-    }
-)
-# Every coded string of the patient group that an option may keep: a closed list.
-_PATIENT_CODES = frozenset({"F", "M", "O", "ALTERED", "UNALTERED", "YES", "NO", "UNKNOWN"})
-_ISO = "ISO_1"  # ISO_10918_1 is a compression method, no long number
-# A participant's own number of this length or more is looked for among numbers too.
-_NUMBER = 5
 
 
 def deidentify(
@@ -106,15 +73,16 @@ def deidentify(
     SluiceError
         If the SOP class is private, or the pixel data has no readable size.
     """
-    if not values.is_standard_uid(str(dataset.SOPClassUID)):
+    sop_class = str(dataset.SOPClassUID)
+    if not values.is_standard_uid(sop_class):
         raise SluiceError(
             "The object is of a private SOP class, which no rule covers",
             where="(0008,0016)",
             mend="exclude the file",
         )
-    writer = _Writer(profile, identity, rules or load_rules())
-    new = writer.dataset(dataset)
-    writer.identify(new)
+    writer = _Writer(Cleaner(profile, identity, rules or load_rules(), sop_class))
+    new = writer.dataset(dataset, TOP)
+    new.update(own_elements(profile.name, identity, frozenset(writer.used)))
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     return assemble(new, syntax, writer.counts), writer.counts
 
@@ -122,50 +90,30 @@ def deidentify(
 class _Writer:
     """Builds one object; remembers what it did."""
 
-    def __init__(self, profile: Profile, identity: ImageIdentity, rules: Rules) -> None:
-        self.profile, self.identity, self.rules = profile, identity, rules
-        self.own = words.own_words(identity.own_tokens)
+    def __init__(self, cleaner: Cleaner) -> None:
+        self.cleaner = cleaner
         self.counts: Counter[str] = Counter()
-        self.used = {"basic"}
-        moved = "retain_longitudinal_modified_dates" in profile.options
-        start = identity.study_start if profile.times == "offset" else None
-        shift = identity.shift_days
-        self.clock = values.Clock(shift, start) if moved and shift is not None else None
+        self.used: set[str] = set()
 
-    def dataset(self, source: Dataset, dummy: bool = False) -> Dataset:
-        """Return the part of ``source`` that may stay.
-
-        ``dummy``: it lies in a sequence that the profile replaces, so only its structure stays.
-        """
+    def dataset(self, source: Dataset, place: Place) -> Dataset:
+        """Return the part of ``source`` that may stay."""
         new = Dataset()
-        code = self._code(source, dummy)
+        code = self._code(source, place)
+        own = own_tags(place)
         for tag in sorted(source.keys()):
-            if int(tag) in _NEVER or (code and int(tag) in _CODE_TAGS):
+            if int(tag) in own or (code and int(tag) in CODE_TAGS):
                 continue
             element = self._read(source, tag)
             if element is None:
                 continue
             if tag.is_private:
                 self._private(source, element, new)
-                continue
-            kept = self._element(source, element, dummy)
-            if kept is not None:
-                new.add(kept)
+            elif element.VR == "SQ":
+                self._sequence(element, place, new)
+            else:
+                self._element(source, element, place, new)
         new.update(code)
         return new
-
-    def identify(self, new: Dataset) -> None:
-        """Set the new identity, and say what was done (PS3.15 E.1.1, PS3.3 C.12.1)."""
-        new.PatientName = ""
-        new.PatientID = self.identity.person
-        new.PatientBirthDate = ""
-        new.PatientIdentityRemoved = "YES"
-        new.DeidentificationMethod = f"SLUICE {self.profile.name}"
-        new.DeidentificationMethodCodeSequence = Sequence(
-            [_code(*_METHODS[name], "DCM") for name in sorted(self.used & _METHODS.keys())]
-        )
-        moved = "retain_longitudinal_modified_dates" in self.used
-        new.LongitudinalTemporalInformationModified = "MODIFIED" if moved else "REMOVED"
 
     def _read(self, source: Dataset, tag: BaseTag) -> DataElement | None:
         try:
@@ -180,154 +128,57 @@ class _Writer:
             return None
         return element
 
-    def _element(self, source: Dataset, element: DataElement, dummy: bool) -> DataElement | None:
-        tag, vr = int(element.tag), element.VR
-        action, option = self.rules.action(tag, vr, self.profile.options)
-        if vr == "SQ":
-            return self._sequence(element, action, option, dummy)
-        if action == "X":
-            self.counts["removed"] += 1
-            return None
-        if element.is_empty:
-            return DataElement(tag, vr, element.empty_value)
-        if dummy and vr not in ("CS", "UI"):
-            action = "D"
-        new = self._value(source, element, action)
-        if new is None and action in ("C", "K", "U"):
-            action, option = self.rules.basic(tag, vr), ""
-            self.counts["not cleanable"] += 1
-            new = None if action in ("C", "K", "X") else self._value(source, element, action)
-        if new is None:
-            self.counts["removed"] += 1
-            return None
-        if option:
-            self.used.add(option)
-        self.counts[{"D": "dummy", "Z": "emptied", "K": "kept"}.get(action, "rewritten")] += 1
-        return _element(element, new)
+    def _element(self, source: Dataset, element: DataElement, place: Place, new: Dataset) -> None:
+        vr = element.VR
+        texts = _texts(element)
+        time = ""
+        if vr == "DA" and (partner := time_tag(int(element.tag))) is not None:
+            time = str(source[partner].value or "") if partner in source else ""
+        verdict = self.cleaner.element(int(element.tag), vr, texts, place, time)
+        self._note(verdict)
+        if verdict.value is UNCHANGED:
+            new.add(_element(element, element.value))
+        elif verdict.value is not None:
+            new.add(_element(element, verdict.value))
 
-    def _sequence(
-        self, element: DataElement, action: Action, option: str, dummy: bool
-    ) -> DataElement | None:
+    def _sequence(self, element: DataElement, place: Place, new: Dataset) -> None:
+        action, option = self.cleaner.sequence(int(element.tag), place)
         if action == "X":
             self.counts["removed"] += 1
-            return None
+            return
         if option:
             self.used.add(option)
-        inside = dummy or action == "D"
+        inside = place.inside(int(element.tag), dummy=action == "D")
         items = [] if action == "Z" else [self.dataset(item, inside) for item in element.value]
         self.counts["emptied" if action == "Z" else "rewritten"] += 1
-        return DataElement(element.tag, "SQ", Sequence(items))
+        new.add(DataElement(element.tag, "SQ", Sequence(items)))
 
-    def _value(self, source: Dataset, element: DataElement, action: Action) -> Any:
-        """Return the new value, or ``None`` if the action cannot give a safe one."""
-        tag, vr = int(element.tag), element.VR
-        if action == "Z":
-            return "" if vr in _STRINGS else []
-        if action == "D":
-            return self._dummy(tag, vr, element)
-        if vr == "UI":
-            return [self._uid(str(uid)) for uid in _many(element.value)]
-        if vr in DATES:
-            return self._when(source, element)
-        if vr == "AS":
-            top, band = self.profile.age_top, self.profile.age_band
-            return _each(element, lambda text: values.age(text, top, band))
-        if vr in TEXT:
-            return self._text(element, action)
-        if vr in ("CS", "DS", "IS"):
-            return _each(element, lambda text: self._coded(tag, vr, text))
-        if vr in _STRINGS:
-            return None
-        return element.value if action == "K" else None
-
-    def _dummy(self, tag: int, vr: str, element: DataElement) -> Any:
-        if vr == "UI":
-            return [self._uid(str(uid)) for uid in _many(element.value)]
-        if tag == tag_for_keyword("PatientID"):
-            return self.identity.person
-        return values.DUMMIES.get(vr)
-
-    def _uid(self, uid: str) -> str:
-        uid = uid.strip(" \0")
-        return uid if not uid or values.is_standard_uid(uid) else self.identity.uid(uid)
-
-    def _when(self, source: Dataset, element: DataElement) -> list[str] | None:
-        clock = self.clock
-        if clock is None:
-            return None
-        if element.VR == "TM":
-            return _each(element, clock.time)
-        if element.VR == "DT":
-            return _each(element, clock.datetime)
-        partner = keyword_for_tag(element.tag).replace("Date", "Time")
-        time = str(source.get(partner) or "") if partner.endswith("Time") else ""
-        return _each(element, lambda text: clock.date(text, time))
-
-    def _text(self, element: DataElement, action: Action) -> list[str] | None:
-        needs = self.rules.technical.get(int(element.tag))
-        if needs is not None:
-            return self._setting(element, needs)
-        if action == "K" and element.tag.group != _PATIENT_GROUP:
-            return _each(element, lambda t: t if words.is_device_name(t, self.own) else None)
-        if self.profile.text == "drop":
-            return None
-        cleaned = [words.in_vocabulary(str(text), self.own) for text in _many(element.value)]
-        if not any(cleaned):
-            return None
-        self.used.add("clean_descriptors")
-        limit = 16 if element.VR == "SH" else 64 if element.VR == "LO" else None
-        return [text if limit is None else _whole_words(text, limit) for text in cleaned]
-
-    def _setting(self, element: DataElement, needs: str) -> list[str] | None:
-        device = self.profile.keep_device
-        allowed = {"any": True, "manufacturer": device != "none", "device": device == "full"}
-        if not allowed.get(needs, False):
-            return None
-        return _each(element, lambda text: text if words.is_setting(text, self.own) else None)
-
-    def _coded(self, tag: int, vr: str, text: str) -> str | None:
-        if vr in ("IS", "DS"):
-            own_number = len(text) >= _NUMBER and text in self.own
-            return text if values.is_number(vr, text) and not own_number else None
-        code = values.coded(text) if vr == "CS" else None
-        if tag == _MODALITY:
-            return code if code in _MODALITIES else "OT"
-        if tag >> 16 == _PATIENT_GROUP:
-            hidden = tag == _SEX and not self.profile.sex
-            return code if code in _PATIENT_CODES and not hidden else None
-        if tag == _BODY_PART:
-            return code if code and words.is_body_part(code, self.own) else None
-        safe = code and words.is_setting(code.removeprefix(_ISO), self.own)
-        return code if safe else str(values.DUMMIES["CS"])
-
-    def _code(self, source: Dataset, dummy: bool) -> Dataset:
-        """Return the item's code, if it has one: public schemes stay, any other is a dummy."""
-        kind = next((word for word in _CODE_VALUES if source.get(word)), None)
+    def _code(self, source: Dataset, place: Place) -> Dataset:
+        """Return the item's code, if it has one."""
+        kind = next((word for word in CODE_VALUES if source.get(word)), None)
+        new = Dataset()
         if kind is None:
-            return Dataset()
-        value, scheme = str(source[kind].value), str(source.get("CodingSchemeDesignator") or "")
-        if dummy or kind != "CodeValue" or not words.is_public_code(value, scheme, self.own):
+            return new
+        parts = (source[kind].value, source.get("CodingSchemeDesignator"))
+        old = Code(*(str(part or "") for part in (*parts, source.get("CodeMeaning"))))
+        code = self.cleaner.code(kind, old, place)
+        if code == REMOVED_CODE:
             self.counts["dummy code"] += 1
-            return _code("REMOVED", "REMOVED", "99SLUICE")
-        meaning = str(source.get("CodeMeaning") or "")
-        known = words.wholly_in_vocabulary(meaning, self.own)
-        return _code(value, meaning if known else value, scheme)
+        new.CodeValue, new.CodingSchemeDesignator, new.CodeMeaning = code
+        return new
 
     def _private(self, source: Dataset, element: DataElement, new: Dataset) -> None:
         tag = element.tag
         creator = _creator(source, tag)
-        rule = self.rules.private.get((creator, tag.group, tag.element & 0xFF))
-        numbers = _numbers(element)
-        option = "retain_safe_private"
-        if option not in self.profile.options or rule is None or numbers is None:
-            self.counts["removed: private"] += 1
-        elif not rule.admits(element.VR, numbers):
-            self.counts["removed: private out of range"] += 1
-        else:
+        verdict = self.cleaner.private(creator, int(tag), element.VR, _numbers(element))
+        self._note(verdict)
+        if verdict.value is UNCHANGED:
             block = new.private_block(tag.group, creator, create=True)
             block.add_new(tag.element & 0xFF, element.VR, element.value)
-            self.used.add(option)
-            self.counts["kept: private"] += 1
+
+    def _note(self, verdict: Verdict) -> None:
+        self.counts.update(verdict.counts)
+        self.used.update(verdict.options)
 
 
 def _creator(source: Dataset, tag: BaseTag) -> str:
@@ -336,34 +187,23 @@ def _creator(source: Dataset, tag: BaseTag) -> str:
     return "" if block is None or tag.element <= 0xFF else str(block.value).strip(" \0")
 
 
+def _texts(element: DataElement) -> list[str] | None:
+    """Return an element's values as text, none if it has no value, ``None`` if it is no text."""
+    if element.is_empty:
+        return []
+    return [str(value) for value in _many(element.value)] if element.VR in STRINGS else None
+
+
 def _many(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, pydicom.multival.MultiValue)) else [value]
 
 
-def _each(element: DataElement, change: Callable[[str], str | None]) -> list[str] | None:
-    """Change every value of an element; ``None`` if one of them is malformed."""
-    changed = []
-    for value in _many(element.value):
-        text = str(value).strip(" \0")
-        new = change(text) if text else ""
-        if new is None:
-            return None
-        changed.append(new)
-    return changed
-
-
 def _element(old: DataElement, value: Any) -> DataElement:
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
+    if isinstance(value, list):
+        value = value[0] if len(value) == 1 else value or old.empty_value
     new = DataElement(old.tag, old.VR, value, validation_mode=pydicom_config.IGNORE)
     new.is_undefined_length = old.is_undefined_length
     return new
-
-
-def _whole_words(text: str, limit: int) -> str:
-    while len(text) > limit:
-        text = text.rpartition(" ")[0]
-    return text
 
 
 def _numbers(element: DataElement) -> list[float] | None:
@@ -378,9 +218,3 @@ def _numbers(element: DataElement) -> list[float] | None:
 def _fits(vr: str, expected: str) -> bool:
     """Say whether a file's VR is one that the dictionary gives (``US or SS`` gives two)."""
     return bool(set(vr.split(" or ")) & set(expected.split(" or ")))
-
-
-def _code(value: str, meaning: str, scheme: str) -> Dataset:
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
-    return item

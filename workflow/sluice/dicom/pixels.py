@@ -35,7 +35,12 @@ def kind_of(dataset: Dataset) -> str:
 
 def needs_pixels(dataset: Dataset) -> bool:
     """Say whether an object is no whole one without pixel data."""
-    return "Rows" in dataset or kind_of(dataset) not in _WITHOUT_PIXELS
+    return samples_expected("Rows" in dataset, str(dataset.SOPClassUID))
+
+
+def samples_expected(has_rows: bool, sop_class: str) -> bool:
+    """Say whether an object of a class is no whole one without samples."""
+    return has_rows or _kinds().get(sop_class, "other") not in _WITHOUT_PIXELS
 
 
 def native_bytes(dataset: Dataset) -> int:

@@ -99,6 +99,9 @@ class ImageIdentity:
         Original start of the study (StudyDate and StudyTime), zero of all its times.
     own_tokens
         The participant's own names and numbers: no kept text may contain one.
+    release
+        Named in DeidentificationMethod after ``SLUICE``: cohort, version and tier. Without it, the
+        profile's name is.
     """
 
     person: str
@@ -106,6 +109,7 @@ class ImageIdentity:
     shift_days: int | None = None
     study_start: datetime | None = None
     own_tokens: frozenset[str] = frozenset()
+    release: tuple[str, ...] = ()
 
 
 def _policy_error(key: str, what: str, known: Any) -> SluiceError:

@@ -19,16 +19,16 @@ from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
+from sluice.dicom.elements import MAX_DEPTH
 from sluice.dicom.layout import Layout, walk
 from sluice.dicom.pixels import SAMPLES, native_bytes, needs_pixels
 from sluice.dicom.rules import load_rules
 from sluice.errors import SluiceError
 
 MAX_HEADER = 64 * 2**20
-MAX_DEPTH = 32
 # Programs that an operating system would start if the file were run (PS3.15 notes the risk; the
 # TIFF mark of a dual-personality file is harmless, and is zeroed like every preamble on writing).
-_PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 # What pydicom raises for a value that does not fit its VR.
 UNREADABLE = (
     *(ValueError, TypeError, OverflowError, KeyError, NotImplementedError, EOFError),
@@ -59,9 +59,9 @@ def read(path: Path, *, max_header: int = MAX_HEADER) -> FileDataset:
         class or instance UID, an unknown transfer syntax, or fewer samples than its size needs.
     """
     data = _bytes(path)
-    if data[:4].startswith(_PROGRAMS):
+    if data[:4].startswith(PROGRAMS):
         raise _refused("starts as a program does", "quarantine it")
-    found = walk(data, max_depth=MAX_DEPTH)
+    found = walk(data)
     if found.header_bytes > max_header:
         raise _refused("has a header that is too large", "raise the limit or exclude it")
     dataset = _parse(data, found)

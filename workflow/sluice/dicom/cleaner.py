@@ -1,0 +1,324 @@
+"""What becomes of a single element: the decisions, apart from how a file is read and written.
+
+Both ways through a file (:mod:`sluice.dicom.rewrite` by bytes, :mod:`sluice.dicom.deidentify` by
+pydicom's objects) ask here, so they cannot disagree. A decision depends on the element, on where it
+stands and on whose file it is, never on another element; the two exceptions (the time that belongs
+to a date, the parts of a code) are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+
+from sluice.dicom import values, words
+from sluice.dicom.profile import ImageIdentity, Profile
+from sluice.dicom.rules import DATES, TEXT, Action, Rules
+
+#: Written by Sluice, never copied.
+OWN_TAGS: Final = frozenset(
+    int(tag_for_keyword(word) or 0)
+    for word in (
+        "PatientName",
+        "PatientBirthDate",
+        "PatientIdentityRemoved",
+        "DeidentificationMethod",
+        "DeidentificationMethodCodeSequence",
+        "LongitudinalTemporalInformationModified",
+        "SpecificCharacterSet",
+    )
+)
+CODE_VALUES: Final = ("CodeValue", "LongCodeValue", "URNCodeValue")
+#: The elements of a code, which are decided together.
+CODE_TAGS: Final = frozenset(
+    int(tag_for_keyword(word) or 0)
+    for word in (*CODE_VALUES, "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning")
+)
+#: VRs whose values are text; all others are numbers or bytes.
+STRINGS: Final = TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "PN", "TM", "UI", "UR"}
+
+_PATIENT_GROUP = 0x0010
+_PATIENT_ID, _SEX = 0x00100020, 0x00100040
+_BODY_PART, _MODALITY = 0x00180015, 0x00080060
+# PS3.3 C.7.3.1.1.1, as used by the classes that a policy may keep; a type 1 element stays filled.
+_MODALITIES = frozenset(
+    {
+        *("AR", "AU", "BDUS", "BI", "BMD", "CR", "CT", "DG", "DX", "ECG", "EPS", "ES", "GM", "HD"),
+        *("IO", "IVOCT", "IVUS", "KER", "KO", "LEN", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP"),
+        *("OPM", "OPT", "OPV", "OT", "PLAN", "PR", "PT", "PX", "REG", "RF", "RG", "RTDOSE"),
+        *("RTIMAGE", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SEG", "SM", "SMR", "SR", "TG"),
+        *("US", "VA", "XA", "XC"),
+    }
+)
+# Every coded string of the patient group that an option may keep: a closed list.
+_PATIENT_CODES = frozenset({"F", "M", "O", "ALTERED", "UNALTERED", "YES", "NO", "UNKNOWN"})
+_ISO = "ISO_1"  # ISO_10918_1 is a compression method, no long number
+# A participant's own number of this length or more is looked for among numbers too.
+_NUMBER = 5
+_LONGEST = {"SH": 16, "LO": 64}  # PS3.5 Table 6.2-1, in characters
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an element stands: the tags of the sequences around it, outermost first.
+
+    ``dummy``: one of them is replaced by the profile, so only structure stays inside.
+    """
+
+    path: tuple[int, ...] = ()
+    dummy: bool = False
+
+    def inside(self, tag: int, dummy: bool) -> Place:
+        """Return the place of what stands in the items of a sequence here."""
+        return Place((*self.path, tag), self.dummy or dummy)
+
+
+TOP: Final = Place()
+
+
+def own_tags(place: Place) -> frozenset[int]:
+    """Return the elements that Sluice writes itself, and so copies nowhere.
+
+    A reference to a participant keeps the number, which is then the new one.
+    """
+    return OWN_TAGS if place.path else OWN_TAGS | {_PATIENT_ID}
+
+
+class Verdict(NamedTuple):
+    """What becomes of an element.
+
+    ``value`` is ``None`` (it goes), ``UNCHANGED`` (numbers or bytes stay as they are), the new
+    texts (none: it stays without a value), or one number or bytes that mean nothing. ``counts``
+    names what was done, ``options`` the options of PS3.15 that were used.
+    """
+
+    value: object
+    counts: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+class Unchanged:
+    """The type of :data:`UNCHANGED`."""
+
+
+UNCHANGED: Final = Unchanged()
+
+
+class Code(NamedTuple):
+    """A coded concept: value, scheme, meaning."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+REMOVED_CODE: Final = Code("REMOVED", "99SLUICE", "REMOVED")
+#: What is counted where a private element is not on the list.
+REMOVED_PRIVATE: Final = "removed: private"
+_REMOVED = Verdict(None, ("removed",))
+
+
+class Cleaner:
+    """Decides for the objects of one study of one participant.
+
+    Parameters
+    ----------
+    profile
+        What the tier keeps.
+    identity
+        The participant's new identity.
+    rules
+        The tables.
+    sop_class
+        SOP class of the object: it tells which elements may be empty or absent.
+    """
+
+    def __init__(
+        self, profile: Profile, identity: ImageIdentity, rules: Rules, sop_class: str
+    ) -> None:
+        self.profile, self.identity, self.rules = profile, identity, rules
+        self.sop_class = sop_class
+        self.own = words.own_words(identity.own_tokens)
+        moved = "retain_longitudinal_modified_dates" in profile.options
+        start = identity.study_start if profile.times == "offset" else None
+        shift = identity.shift_days
+        self.clock = values.Clock(shift, start) if moved and shift is not None else None
+
+    @property
+    def dates_need_times(self) -> bool:
+        """Whether a date's new value depends on the time that belongs to it."""
+        return self.clock is not None and self.clock.start is not None
+
+    def sequence(self, tag: int, place: Place) -> tuple[Action, str]:
+        """Return what to do with a sequence, and the option that says so (or ``""``).
+
+        ``X`` removes it, ``Z`` empties it, ``D`` keeps no more than the structure of its items.
+        """
+        return self.rules.action(tag, "SQ", self.profile.options)
+
+    def element(
+        self, tag: int, vr: str, texts: Sequence[str] | None, place: Place, time: str = ""
+    ) -> Verdict:
+        """Decide about a public element that is no sequence.
+
+        Parameters
+        ----------
+        tag, vr
+            VR as in the file; it is one that the dictionary gives.
+        texts
+            The values of an element with text, ``()`` of one without a value; ``None`` where the
+            value is numbers or bytes.
+        place
+            Where it stands.
+        time
+            For a date: the TM value that belongs to it, if any.
+        """
+        action, option = self.rules.action(tag, vr, self.profile.options)
+        if action == "X":
+            return _REMOVED
+        if texts is not None and len(texts) == 0:
+            return Verdict([])
+        if place.dummy and vr not in ("CS", "UI"):
+            action = "D"
+        value, used = self._value(tag, vr, texts, action, time)
+        counts: tuple[str, ...] = ()
+        if value is None and action in ("C", "K", "U"):
+            action, option = self.rules.basic(tag, vr), ""
+            counts = ("not cleanable",)
+            if action not in ("C", "K", "X"):
+                value, used = self._value(tag, vr, texts, action, time)
+        if value is None:
+            return Verdict(None, (*counts, "removed"))
+        done = {"D": "dummy", "Z": "emptied", "K": "kept"}.get(action, "rewritten")
+        return Verdict(value, (*counts, done), tuple(filter(None, (option, used))))
+
+    def private(self, creator: str, tag: int, vr: str, numbers: list[float] | None) -> Verdict:
+        """Decide about a private element; ``numbers`` are its values if it has such."""
+        rule = self.rules.private.get((creator, tag >> 16, tag & 0xFF))
+        option = "retain_safe_private"
+        if option not in self.profile.options or rule is None or numbers is None:
+            return Verdict(None, (REMOVED_PRIVATE,))
+        if not rule.admits(vr, numbers):
+            return Verdict(None, ("removed: private out of range",))
+        return Verdict(UNCHANGED, ("kept: private",), (option,))
+
+    def code(self, kind: str, code: Code, place: Place) -> Code:
+        """Decide about a code: public schemes stay, any other is a dummy.
+
+        ``kind`` is the element that holds the value, one of :data:`CODE_VALUES`.
+        """
+        public = words.is_public_code(code.value, code.scheme, self.own)
+        if place.dummy or kind != "CodeValue" or not public:
+            return REMOVED_CODE
+        known = words.wholly_in_vocabulary(code.meaning, self.own)
+        return code if known else code._replace(meaning=code.value)
+
+    def uid(self, uid: str) -> str:
+        """Map a UID; those of the standard stay."""
+        uid = uid.strip(" \0")
+        return uid if not uid or values.is_standard_uid(uid) else self.identity.uid(uid)
+
+    def _value(
+        self, tag: int, vr: str, texts: Sequence[str] | None, action: Action, time: str
+    ) -> tuple[object, str]:
+        """Return the new value (``None``: the action has no safe one) and an option it used."""
+        if action == "Z":
+            return [], ""
+        if action == "D":
+            return self._dummy(tag, vr, texts), ""
+        if texts is None:
+            return (UNCHANGED if action == "K" else None), ""
+        if vr == "UI":
+            return [self.uid(text) for text in texts], ""
+        if vr in TEXT:
+            return self._text(tag, vr, texts, action)
+        if vr in DATES:
+            return self._when(vr, texts, time), ""
+        if vr == "AS":
+            top, band = self.profile.age_top, self.profile.age_band
+            return _each(texts, lambda text: values.age(text, top, band)), ""
+        if vr in ("CS", "DS", "IS"):
+            return _each(texts, lambda text: self._coded(tag, vr, text)), ""
+        return None, ""
+
+    def _dummy(self, tag: int, vr: str, texts: Sequence[str] | None) -> object:
+        if vr == "UI":
+            return [self.uid(text) for text in texts or ()]
+        dummy = self.identity.person if tag == _PATIENT_ID else values.DUMMIES.get(vr)
+        return [dummy] if isinstance(dummy, str) else dummy
+
+    def _when(self, vr: str, texts: Sequence[str], time: str) -> list[str] | None:
+        clock = self.clock
+        if clock is None:
+            return None
+        if vr == "TM":
+            return _each(texts, clock.time)
+        if vr == "DT":
+            return _each(texts, clock.datetime)
+        return _each(texts, lambda text: clock.date(text, time))
+
+    def _text(
+        self, tag: int, vr: str, texts: Sequence[str], action: Action
+    ) -> tuple[list[str] | None, str]:
+        needs = self.rules.technical.get(tag)
+        if needs is not None:
+            return self._setting(texts, needs), ""
+        if action == "K" and tag >> 16 != _PATIENT_GROUP:
+            return _each(texts, lambda t: t if words.is_device_name(t, self.own) else None), ""
+        if self.profile.text == "drop":
+            return None, ""
+        cleaned = [words.in_vocabulary(text, self.own) for text in texts]
+        if not any(cleaned):
+            return None, ""
+        return [_whole_words(text, _LONGEST.get(vr)) for text in cleaned], "clean_descriptors"
+
+    def _setting(self, texts: Sequence[str], needs: str) -> list[str] | None:
+        device = self.profile.keep_device
+        allowed = {"any": True, "manufacturer": device != "none", "device": device == "full"}
+        if not allowed.get(needs, False):
+            return None
+        return _each(texts, lambda text: text if words.is_setting(text, self.own) else None)
+
+    def _coded(self, tag: int, vr: str, text: str) -> str | None:
+        if vr in ("IS", "DS"):
+            own_number = len(text) >= _NUMBER and text in self.own
+            return text if values.is_number(vr, text) and not own_number else None
+        code = values.coded(text)
+        if tag == _MODALITY:
+            return code if code in _MODALITIES else "OT"
+        if tag >> 16 == _PATIENT_GROUP:
+            hidden = tag == _SEX and not self.profile.sex
+            return code if code in _PATIENT_CODES and not hidden else None
+        if tag == _BODY_PART:
+            return code if code and words.is_body_part(code, self.own) else None
+        safe = code and words.is_setting(code.removeprefix(_ISO), self.own)
+        return code if safe else str(values.DUMMIES["CS"])
+
+
+def time_tag(date_tag: int) -> int | None:
+    """Return the tag of the time that belongs to a date (StudyTime to StudyDate), if any."""
+    keyword = keyword_for_tag(date_tag)
+    partner = keyword.replace("Date", "Time")
+    tag = tag_for_keyword(partner) if partner != keyword else None
+    return tag if tag is not None and dictionary_VR(tag) == "TM" else None
+
+
+def _each(texts: Sequence[str], change: Callable[[str], str | None]) -> list[str] | None:
+    """Change every value of an element; ``None`` if one of them is malformed."""
+    changed = []
+    for value in texts:
+        text = value.strip(" \0")
+        new = change(text) if text else ""
+        if new is None:
+            return None
+        changed.append(new)
+    return changed
+
+
+def _whole_words(text: str, limit: int | None) -> str:
+    while limit is not None and len(text) > limit:
+        text = text.rpartition(" ")[0]
+    return text

@@ -1,0 +1,146 @@
+"""One DICOM file in, its de-identified successor out: by its bytes where they are common.
+
+The new file appears whole or not at all, and its digest is taken while it is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from sluice.dicom.assemble import stated_options, write
+from sluice.dicom.deidentify import deidentify
+from sluice.dicom.elements import Bytes
+from sluice.dicom.profile import ImageIdentity, Profile
+from sluice.dicom.reader import read
+from sluice.dicom.rewrite import NewObject, Rewriter, Samples, UncommonError
+from sluice.dicom.rules import Rules, load_rules
+from sluice.errors import SluiceError
+
+# A file up to this size is read at once; a larger one is mapped, and its samples are streamed.
+_AT_ONCE = 4 * 2**20
+_CHUNK = 2**20
+_LEVELS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """What became of a file: its new place, identifiers and digest, and what each rule did."""
+
+    path: Path
+    study: str
+    series: str
+    instance: str
+    sha256: str
+    counts: Counter[str]
+    used: frozenset[str]
+
+
+#: Where a new object goes, by its study, series and instance UID.
+Placed = Callable[[str, str, str], Path]
+
+
+class Renewer:
+    """Renews the files of one study of one participant.
+
+    Parameters
+    ----------
+    profile, identity, rules
+        As :func:`sluice.dicom.deidentify.deidentify` takes them.
+    """
+
+    def __init__(
+        self, profile: Profile, identity: ImageIdentity, rules: Rules | None = None
+    ) -> None:
+        self.profile, self.identity, self.rules = profile, identity, rules or load_rules()
+        self._rewriter = Rewriter(profile, identity, self.rules)
+
+    def renew(self, source: Path, place: Placed) -> Renewed:
+        """Write the successor of a file.
+
+        Raises
+        ------
+        SluiceError
+            If the file cannot be read or de-identified, or the new place is taken.
+        """
+        with source.open("rb") as stream:
+            descriptor = stream.fileno()
+            size = os.fstat(descriptor).st_size
+            if not size:
+                raise SluiceError("A DICOM file is empty", mend="bring it again from its source")
+            data: Bytes
+            if size <= _AT_ONCE:
+                data = stream.read()
+            else:
+                data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+                data.madvise(mmap.MADV_RANDOM)
+            try:
+                new = self._rewriter.rewrite(data)
+            except UncommonError:
+                return self._by_objects(source, place)
+            target = place(new.study, new.series, new.instance)
+            digest = _stored(target, _pieces(new, data, descriptor))
+        return Renewed(
+            target, new.study, new.series, new.instance, digest, new.counts, new.used
+        )  # fmt: skip
+
+    def _by_objects(self, source: Path, place: Placed) -> Renewed:
+        new, counts = deidentify(read(source), self.profile, self.identity, self.rules)
+        study, series, instance = (str(new.get(word, "")) for word in _LEVELS)
+        content = BytesIO()
+        write(new, content)
+        target = place(study, series, instance)
+        digest = _stored(target, iter([content.getbuffer()]))
+        return Renewed(target, study, series, instance, digest, counts, stated_options(new))
+
+
+def _pieces(new: NewObject, data: Bytes, descriptor: int) -> Iterator[bytes | memoryview]:
+    yield new.head
+    if new.samples is not None:
+        yield from _samples(new.samples, data, descriptor)
+    if new.tail:
+        yield new.tail
+
+
+def _samples(samples: Samples, data: Bytes, descriptor: int) -> Iterator[bytes | memoryview]:
+    if isinstance(data, bytes):
+        yield memoryview(data)[samples.start : samples.stop]
+    else:
+        for at in range(samples.start, samples.stop, _CHUNK):
+            yield os.pread(descriptor, min(_CHUNK, samples.stop - at), at)
+    if samples.padding:
+        yield bytes(samples.padding)
+
+
+def _stored(target: Path, pieces: Iterator[bytes | memoryview]) -> str:
+    """Write a file that was not there before, whole or not at all; return its sha256."""
+    digest = hashlib.sha256()
+    part = f"{target}.part"
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        for piece in pieces:
+            digest.update(piece)
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+    except BaseException:
+        os.unlink(part)
+        raise
+    finally:
+        os.close(handle)
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise SluiceError(
+            "Two files hold the same SOP instance",
+            mend="keep one of them, or give the other an identity of its own",
+        ) from None
+    finally:
+        os.unlink(part)
+    return digest.hexdigest()

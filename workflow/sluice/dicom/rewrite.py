@@ -1,0 +1,564 @@
+"""Writing a DICOM object anew from its bytes, without building an object of any element.
+
+The elements of a study repeat from file to file, so what became of an element's bytes is remembered
+and most of a header is looked up. Samples are streamed from file to file and hashed on the way.
+
+Only the common encodings are read here (explicit and implicit little endian, samples in any
+transfer syntax). Whatever is out of the ordinary raises :class:`UncommonError`; then
+:mod:`sluice.dicom.deidentify`, which decides by the same :mod:`sluice.dicom.cleaner`, takes the
+file or refuses it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+from typing import Final
+
+from pydicom.charset import convert_encodings
+from pydicom.datadict import (
+    dictionary_has_tag,
+    dictionary_VR,
+    private_dictionary_VR,
+    tag_for_keyword,
+)
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
+from pydicom.values import convert_value
+
+from sluice.dicom import values
+from sluice.dicom.assemble import IMPLEMENTATION_NAME, IMPLEMENTATION_UID, own_elements
+from sluice.dicom.cleaner import (
+    CODE_TAGS,
+    CODE_VALUES,
+    REMOVED_CODE,
+    REMOVED_PRIVATE,
+    STRINGS,
+    TOP,
+    UNCHANGED,
+    Cleaner,
+    Code,
+    Place,
+    own_tags,
+    time_tag,
+)
+from sluice.dicom.elements import (
+    EXPLICIT,
+    IMPLICIT,
+    LONG,
+    MAX_DEPTH,
+    Bytes,
+    Element,
+    Form,
+    items,
+    scan,
+)
+from sluice.dicom.layout import IMPLICIT_SYNTAX, meta
+from sluice.dicom.pixels import native_bytes, samples_expected
+from sluice.dicom.profile import ImageIdentity, Profile
+from sluice.dicom.reader import MAX_HEADER, PROGRAMS
+from sluice.dicom.rules import TEXT, Rules
+from sluice.errors import SluiceError
+
+_CLASS, _INSTANCE = 0x00080016, 0x00080018
+_STUDY, _SERIES = 0x0020000D, 0x0020000E
+_CHARSET = 0x00080005
+_SIGNEDNESS = 0x00280103  # Pixel Representation: are "US or SS" signed
+_PIXELS = 0x7FE00010
+#: Float, double and integer samples; the order in which they would stand.
+_SAMPLES: Final = (0x7FE00008, 0x7FE00009, _PIXELS)
+# Transfer syntaxes of little-endian explicit form are all but these.
+OTHER_FORMS = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
+# Text whose characters depend on the character set (PS3.5 6.1.2.2), and text of one value only.
+_ENCODED = TEXT | {"PN"}
+_ONE_VALUE = frozenset({"LT", "ST", "UR", "UT"})
+_SAMPLE_VRS = frozenset({b"", b"OB", b"OD", b"OF", b"OW"})
+# What tells how many bytes native samples take.
+_SIZE = {
+    0x00280002: "US",
+    0x00280004: "CS",
+    0x00280008: "IS",
+    0x00280010: "US",
+    0x00280011: "US",
+    0x00280100: "US",
+}
+_NUMBERS = {"FD": "d", "FL": "f", "SL": "l", "SS": "h", "UL": "L", "US": "H"}
+_WIDTH = {"AT": 2, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8}
+_CODE_PARTS = tuple((word, int(tag_for_keyword(word) or 0)) for word in CODE_VALUES)
+_SCHEME, _MEANING, _CODE_VALUE = 0x00080102, 0x00080104, 0x00080100
+# What is larger is not met again; remembering it would only fill the memory.
+_MEMORABLE = 2048
+_MEMORIES = 50_000
+
+# New bytes of an element (none: it went), what was done, options of PS3.15 that were used.
+_Outcome = tuple[bytes, tuple[str, ...], tuple[str, ...]]
+
+
+class UncommonError(Exception):
+    """The file is not of the common kind that is rewritten by its bytes."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Where the samples lie in the source, and how many zeros follow them (0 or 1)."""
+
+    start: int
+    stop: int
+    padding: int
+
+
+@dataclass(frozen=True)
+class NewObject:
+    """A de-identified object: its bytes but for the samples, which are still in the source."""
+
+    study: str
+    series: str
+    instance: str
+    head: bytes
+    samples: Samples | None
+    tail: bytes
+    counts: Counter[str]
+    used: frozenset[str]
+
+
+@dataclass
+class _Writing:
+    """What is gathered while one object is written."""
+
+    counts: list[str] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+
+
+class Rewriter:
+    """Rewrites the objects of one study of one participant.
+
+    Parameters
+    ----------
+    profile, identity, rules
+        As :func:`sluice.dicom.deidentify.deidentify` takes them.
+    """
+
+    def __init__(self, profile: Profile, identity: ImageIdentity, rules: Rules) -> None:
+        self.profile, self.identity, self.rules = profile, identity, rules
+        self._kinds: dict[tuple[str, bytes, bool, bool], _Kind] = {}
+
+    def rewrite(self, data: Bytes) -> NewObject:
+        """Decide about every element of a file.
+
+        Raises
+        ------
+        UncommonError
+            If the file is not of the common kind.
+        SluiceError
+            If it ends early or is damaged.
+        """
+        if data[:4].startswith(PROGRAMS) or data[128:132] != b"DICM":
+            raise UncommonError
+        syntax, at = meta(data, 132)
+        if syntax in OTHER_FORMS or not UID(syntax).is_transfer_syntax or UID(syntax).is_private:
+            raise UncommonError
+        form = IMPLICIT if syntax == IMPLICIT_SYNTAX else EXPLICIT
+        found = scan(data, at, len(data), form)
+        by_tag = {element[0]: element for element in _in_order(found)}
+        kind = self._kind(data, by_tag, form)
+        return kind.rewrite(data, found, by_tag, syntax)
+
+    def _kind(self, data: Bytes, by_tag: dict[int, Element], form: Form) -> _Kind:
+        sop_class = _uid(data, by_tag, _CLASS)
+        charset = _raw(data, by_tag.get(_CHARSET))
+        key = (sop_class, charset, form.implicit, _SIGNEDNESS in by_tag)
+        if key not in self._kinds:
+            if not values.is_standard_uid(sop_class):
+                raise UncommonError
+            cleaner = Cleaner(self.profile, self.identity, self.rules, sop_class)
+            self._kinds[key] = _Kind(cleaner, charset, form, _SIGNEDNESS in by_tag)
+        return self._kinds[key]
+
+
+class _Kind:
+    """Objects of one class, character set and form: the same bytes mean the same in all of them."""
+
+    def __init__(
+        self, cleaner: Cleaner, charset: bytes, form: Form, signedness_known: bool
+    ) -> None:
+        self.cleaner, self.form = cleaner, form
+        self.signedness_known = signedness_known
+        names = [name.strip() for name in charset.decode("latin-1").strip(" \0").split("\\")]
+        self.encodings = convert_encodings(names)
+        self.memory: dict[Place, dict[tuple[bytes, bytes], _Outcome]] = {}
+        self.own: dict[frozenset[str], list[tuple[int, bytes]]] = {}
+        self.lengths: dict[tuple[bytes, ...], int] = {}
+
+    def rewrite(
+        self, data: Bytes, found: list[Element], by_tag: dict[int, Element], syntax: str
+    ) -> NewObject:
+        """Decide about every element of a file of this kind."""
+        present = [by_tag[tag] for tag in _SAMPLES if tag in by_tag]
+        header = sum(end - at for tag, _, at, _, end in found if tag >> 16 != 0x7FE0)
+        if len(present) > 1 or header > MAX_HEADER:
+            raise UncommonError
+        last = present[0] if present else None
+        doing = _Writing()
+        new = self._elements(data, [e for e in found if e is not last], TOP, doing, by_tag)
+        head_of_samples, where = self._samples(data, last, by_tag, syntax, doing)
+        new += self._own(frozenset(doing.used))
+        new.sort()
+        before = [text for tag, text in new if last is None or tag < last[0]]
+        after = [text for tag, text in new if last is not None and tag > last[0]]
+        study, series, instance = (
+            self.cleaner.uid(_uid(data, by_tag, tag)) for tag in (_STUDY, _SERIES, _INSTANCE)
+        )
+        prefix = _file_meta(_uid(data, by_tag, _CLASS), instance, syntax)
+        return NewObject(
+            study=study,
+            series=series,
+            instance=instance,
+            head=b"".join([prefix, *before, head_of_samples]),
+            samples=where,
+            tail=b"".join(after),
+            counts=Counter(doing.counts),
+            used=frozenset(doing.used),
+        )
+
+    def _elements(
+        self,
+        data: Bytes,
+        found: list[Element],
+        place: Place,
+        doing: _Writing,
+        by_tag: dict[int, Element] | None = None,
+    ) -> list[tuple[int, bytes]]:
+        """Return tag and new bytes of what stays of one data set."""
+        if len(place.path) > MAX_DEPTH:
+            raise UncommonError
+        by_tag = by_tag or {element[0]: element for element in found}
+        new = self._code(data, by_tag, place, doing)
+        skipped = own_tags(place) | CODE_TAGS if new else own_tags(place)
+        memory = self.memory.setdefault(place, {})
+        creators: dict[int, str] = {}
+        blocks: dict[tuple[int, str], int] = {}
+        for element in found:
+            tag, _, at, _, end = element
+            if tag & 0x10000:
+                self._private(data, element, creators, blocks, new, doing)
+                continue
+            if tag in skipped:
+                continue
+            key = data[at:end], self._time(data, tag, by_tag)
+            outcome = memory.get(key)
+            if outcome is None:
+                outcome = self._outcome(data, element, place, key[1])
+                if end - at <= _MEMORABLE:
+                    if len(memory) >= _MEMORIES:
+                        memory.clear()
+                    memory[key] = outcome
+            text, counts, options = outcome
+            doing.counts += counts
+            if options:
+                doing.used.update(options)
+            if text:
+                new.append((tag, text))
+        return new
+
+    def _time(self, data: Bytes, tag: int, by_tag: dict[int, Element]) -> bytes:
+        """Return the bytes of the time that belongs to a date, if it matters."""
+        partner = _partner(tag)
+        if partner is None or not self.cleaner.dates_need_times:
+            return b""
+        return _raw(data, by_tag.get(partner))
+
+    def _outcome(self, data: Bytes, element: Element, place: Place, time: bytes) -> _Outcome:
+        tag, stored, _, value, end = element
+        if not dictionary_has_tag(tag):
+            verdict = self.cleaner.element(tag, "UN", None, place)
+            return b"", verdict.counts, ()
+        vr = self._vr(element)
+        if vr is None:
+            return b"", ("removed: wrong VR",), ()
+        if vr == "SQ":
+            return self._sequence(data, element, place)
+        if (self.form.implicit or stored in LONG) and _undefined(data, value):
+            raise UncommonError
+        raw = data[value:end]
+        texts = self._texts(vr, raw)
+        verdict = self.cleaner.element(tag, vr, texts, place, time.decode("latin-1").strip(" \0"))
+        new = verdict.value
+        if new is None:
+            text = b""
+        elif new is UNCHANGED:
+            text = self._encoded(tag, vr, raw)
+        elif isinstance(new, list):
+            text = self._encoded(tag, vr, "\\".join(new).encode("ascii"))
+        else:
+            text = self._encoded(tag, vr, _number(vr, new))
+        return text, verdict.counts, verdict.options
+
+    def _vr(self, element: Element) -> str | None:
+        """Return the VR of a public element; ``None`` if the dictionary gives another."""
+        tag, stored, _, _, _ = element
+        expected = dictionary_VR(tag)
+        if self.form.implicit:
+            if expected == "US or SS" and not self.signedness_known:
+                raise UncommonError
+            return expected
+        if stored == b"UN":
+            raise UncommonError
+        vr = stored.decode("ascii")
+        return vr if vr in expected.split(" or ") else None
+
+    def _sequence(self, data: Bytes, element: Element, place: Place) -> _Outcome:
+        tag = element[0]
+        action, option = self.cleaner.sequence(tag, place)
+        if action == "X":
+            return b"", ("removed",), ()
+        inside = place.inside(tag, dummy=action == "D")
+        doing = _Writing(["emptied" if action == "Z" else "rewritten"], {option} - {""})
+        new = []
+        for found in items(data, element, self.form) if action != "Z" else ():
+            parts = sorted(self._elements(data, _in_order(found), inside, doing))
+            content = b"".join(text for _, text in parts)
+            new.append(b"\xfe\xff\x00\xe0" + struct.pack("<L", len(content)) + content)
+        text = self._encoded(tag, "SQ", b"".join(new))
+        return text, tuple(doing.counts), tuple(sorted(doing.used))
+
+    def _code(
+        self, data: Bytes, by_tag: dict[int, Element], place: Place, doing: _Writing
+    ) -> list[tuple[int, bytes]]:
+        """Return the elements of the data set's code, if it has one."""
+        if CODE_TAGS.isdisjoint(by_tag):
+            return []
+        values_of = ((word, self._one_text(data, by_tag.get(tag))) for word, tag in _CODE_PARTS)
+        keyword, value = next((found for found in values_of if found[1]), ("", ""))
+        if not keyword:
+            return []
+        rest = (self._one_text(data, by_tag.get(tag)) for tag in (_SCHEME, _MEANING))
+        code = self.cleaner.code(keyword, Code(value, *rest), place)
+        if code == REMOVED_CODE:
+            doing.counts.append("dummy code")
+        tags = ((_CODE_VALUE, "SH"), (_SCHEME, "SH"), (_MEANING, "LO"))
+        return [
+            (tag, self._encoded(tag, vr, text.encode("ascii")))
+            for (tag, vr), text in zip(tags, code, strict=True)
+        ]
+
+    def _one_text(self, data: Bytes, element: Element | None) -> str:
+        if element is None:
+            return ""
+        vr = self._vr(element)
+        texts = self._texts(vr, _raw(data, element)) if vr in STRINGS else None
+        if not texts:
+            return ""
+        return texts[0] if len(texts) == 1 else str(texts)
+
+    def _private(
+        self,
+        data: Bytes,
+        element: Element,
+        creators: dict[int, str],
+        blocks: dict[tuple[int, str], int],
+        new: list[tuple[int, bytes]],
+        doing: _Writing,
+    ) -> None:
+        tag, stored, _, value, end = element
+        group, number = tag >> 16, tag & 0xFFFF
+        if 0x10 <= number <= 0xFF:
+            creators[tag] = _raw(data, element).decode("latin-1").strip(" \0")
+        creator = creators.get(group << 16 | number >> 8, "") if number > 0xFF else ""
+        if (creator, group, number & 0xFF) not in self.cleaner.rules.private:
+            doing.counts.append(REMOVED_PRIVATE)
+            return
+        vr = self._private_vr(tag, creator, stored)
+        verdict = self.cleaner.private(creator, tag, vr, _numbers(vr, data[value:end]))
+        doing.counts += verdict.counts
+        if verdict.value is not UNCHANGED:
+            return
+        doing.used.update(verdict.options)
+        if (group, creator) not in blocks:
+            block = 0x10 + sum(1 for other, _ in blocks if other == group)
+            blocks[group, creator] = block
+            at = group << 16 | block
+            new.append((at, self._encoded(at, "LO", creator.encode("ascii"))))
+        at = group << 16 | blocks[group, creator] << 8 | number & 0xFF
+        new.append((at, self._encoded(at, vr, data[value:end])))
+
+    def _private_vr(self, tag: int, creator: str, stored: bytes) -> str:
+        if not self.form.implicit:
+            if stored == b"UN":
+                raise UncommonError
+            return stored.decode("ascii")
+        try:
+            return private_dictionary_VR(tag, creator)
+        except KeyError:
+            return "UN"
+
+    def _texts(self, vr: str, raw: bytes) -> list[str] | None:
+        """Return an element's values as text, none if it has no value, ``None`` if it is no text.
+
+        As pydicom does it; ASCII is read here, all else by pydicom itself.
+        """
+        if vr not in STRINGS:
+            if len(raw) % _WIDTH.get(vr, 1):
+                raise UncommonError
+            return [] if not raw else None
+        if not raw.strip(b" \0"):
+            return []
+        if not raw.isascii() or b"\x1b" in raw:
+            if vr not in _ENCODED:
+                raise UncommonError
+            stored = RawDataElement(BaseTag(0), vr, len(raw), raw, 0, False, True)
+            found = convert_value(vr, stored, self.encodings)
+            return [str(one) for one in found] if isinstance(found, list) else [str(found)]
+        text = raw.decode("ascii").rstrip(" \0")
+        texts = [text] if vr in _ONE_VALUE else text.split("\\")
+        if vr in ("DS", "IS"):
+            texts = [one.strip() for one in texts]
+            if not all(values.is_number(vr, one) for one in texts if one):
+                raise UncommonError
+        return texts
+
+    def _encoded(self, tag: int, vr: str, value: bytes) -> bytes:
+        """Return the bytes of an element."""
+        if len(value) % 2:
+            value += b" " if vr in STRINGS and vr != "UI" else b"\0"
+        head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+        if self.form.implicit:
+            return head + struct.pack("<L", len(value)) + value
+        name = vr.encode("ascii")
+        if name in LONG:
+            return head + name + b"\0\0" + struct.pack("<L", len(value)) + value
+        if len(value) > 0xFFFF:
+            raise UncommonError
+        return head + name + struct.pack("<H", len(value)) + value
+
+    def _samples(
+        self,
+        data: Bytes,
+        element: Element | None,
+        by_tag: dict[int, Element],
+        syntax: str,
+        doing: _Writing,
+    ) -> tuple[bytes, Samples | None]:
+        """Return the header of the samples, and where they lie."""
+        if element is None:
+            if samples_expected(0x00280010 in by_tag, _uid(data, by_tag, _CLASS)):
+                raise UncommonError
+            return b"", None
+        _, vr, at, value, end = element
+        compressed = UID(syntax).is_encapsulated
+        if vr not in _SAMPLE_VRS or compressed != _undefined(data, value):
+            raise UncommonError
+        doing.counts.append("kept")
+        if compressed:
+            return data[at:value], Samples(value, end, 0)
+        expected = self._expected(data, by_tag)
+        if end - value < expected:
+            raise UncommonError
+        odd = expected % 2
+        if end - value > expected + odd:
+            doing.counts.append("cut: after the pixels")
+        length = struct.pack("<L", expected + odd)
+        return data[at : value - 4] + length, Samples(value, value + expected, odd)
+
+    def _expected(self, data: Bytes, by_tag: dict[int, Element]) -> int:
+        """Return the length of native samples, in bytes."""
+        key = tuple(_raw(data, by_tag.get(tag)) for tag in _SIZE)
+        if key not in self.lengths:
+            size = Dataset()
+            for (tag, vr), raw in zip(_SIZE.items(), key, strict=True):
+                if raw and vr != "US":
+                    size.add_new(tag, vr, raw.decode("latin-1").strip(" \0"))
+                elif raw:
+                    size.add_new(tag, vr, int.from_bytes(raw[:2], "little"))
+            try:
+                self.lengths[key] = native_bytes(size)
+            except SluiceError:
+                raise UncommonError from None
+        return self.lengths[key]
+
+    def _own(self, used: frozenset[str]) -> list[tuple[int, bytes]]:
+        """Return the new identity and the statement of what was done."""
+        if used not in self.own:
+            who = self.cleaner.identity
+            stated = own_elements(self.cleaner.profile.name, who, used)
+            self.own[used] = [(int(one.tag), _written(one, self.form)) for one in stated]
+        return self.own[used]
+
+
+def _uid(data: Bytes, by_tag: dict[int, Element], tag: int) -> str:
+    """Return a UID of the object's own; without one it is no object."""
+    uid = _raw(data, by_tag.get(tag)).decode("latin-1").strip(" \0")
+    if not uid or "\\" in uid:
+        raise UncommonError
+    return uid
+
+
+def _raw(data: Bytes, element: Element | None) -> bytes:
+    return b"" if element is None else data[element[3] : element[4]]
+
+
+def _undefined(data: Bytes, value: int) -> bool:
+    """Say whether the element with its value at ``value`` has no length of its own."""
+    return data[value - 4 : value] == b"\xff\xff\xff\xff"
+
+
+def _in_order(found: list[Element]) -> list[Element]:
+    """Return the elements, each of which must have a higher tag than the one before."""
+    tags = [element[0] for element in found]
+    if any(a >= b for a, b in pairwise(tags)):
+        raise UncommonError
+    return found
+
+
+@cache
+def _partner(tag: int) -> int | None:
+    is_date = dictionary_has_tag(tag) and dictionary_VR(tag) == "DA"
+    return time_tag(tag) if is_date else None
+
+
+def _number(vr: str, value: object) -> bytes:
+    """Return the bytes of a number or bytes that mean nothing."""
+    if isinstance(value, bytes):
+        return value
+    return bytes(_WIDTH[vr.split(" or ")[0]])  # every such number is zero
+
+
+def _numbers(vr: str, raw: bytes) -> list[float] | None:
+    """Return the numbers that a value consists of, ``None`` if it is none such."""
+    if vr in ("DS", "IS"):
+        texts = [text.strip() for text in raw.decode("latin-1").strip(" \0").split("\\")]
+        if not all(values.is_number(vr, text) for text in texts):
+            return None
+        return [float(text) for text in texts]
+    if vr not in _NUMBERS or len(raw) % _WIDTH[vr]:
+        return None
+    return list(struct.unpack(f"<{len(raw) // _WIDTH[vr]}{_NUMBERS[vr]}", raw))
+
+
+def _written(element: DataElement, form: Form) -> bytes:
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = True, form.implicit
+    write_data_element(stream, element)
+    return stream.getvalue()
+
+
+def _file_meta(sop_class: str, instance: str, syntax: str) -> bytes:
+    """Return prefix and file meta information (PS3.10 7.1), as :mod:`assemble` makes them."""
+    rows = (
+        (0x02, b"UI", sop_class.encode()),
+        (0x03, b"UI", instance.encode()),
+        (0x10, b"UI", syntax.encode()),
+        (0x12, b"UI", IMPLEMENTATION_UID.encode()),
+        (0x13, b"SH", IMPLEMENTATION_NAME.encode()),
+    )
+    body = b"\x02\x00\x01\x00OB\0\0\x02\0\0\0\x00\x01"
+    for number, vr, value in rows:
+        value += (b"\0" if vr == b"UI" else b" ") * (len(value) % 2)
+        body += struct.pack("<HH2sH", 2, number, vr, len(value)) + value
+    return bytes(128) + b"DICM" + struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(body)) + body

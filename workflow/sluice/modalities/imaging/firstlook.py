@@ -1,0 +1,153 @@
+"""What must be known of all files before one is rewritten: whose they are, of which study.
+
+A header is read once by its bytes. An element's bytes that were seen before are not looked at
+again, so most of a series costs little more than finding where its elements lie.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from functools import cache
+from pathlib import Path
+
+from pydicom.charset import convert_encodings
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
+from pydicom.tag import BaseTag
+
+from sluice.dicom.elements import EXPLICIT, IMPLICIT, Bytes, Element, Form, items, scan
+from sluice.dicom.layout import IMPLICIT_SYNTAX, meta
+from sluice.dicom.reader import read, walk_elements
+from sluice.dicom.rewrite import OTHER_FORMS
+from sluice.dicom.values import parse_date, parse_time
+from sluice.errors import SluiceError
+from sluice.modalities.imaging.headers import UNREADABLE
+from sluice.modalities.imaging.roles import identifiers, role
+
+_CHARSET, _CLASS, _INSTANCE = 0x00080005, 0x00080016, 0x00080018
+_DATE, _TIME = 0x00080020, 0x00080030
+_PATIENT, _ISSUER, _STUDY = 0x00100020, 0x00100021, 0x0020000D
+_WANTED = frozenset({_CHARSET, _CLASS, _INSTANCE, _DATE, _TIME, _PATIENT, _ISSUER, _STUDY})
+_BIRTH_DATE = 0x00100030
+
+
+@dataclass(frozen=True)
+class Look:
+    """One file: its participant (number and issuer), study and instance, and the study's start."""
+
+    participant: tuple[str, str]
+    study: str
+    instance: str
+    start: datetime | None
+
+
+@dataclass
+class FirstLook:
+    """Looks at files one by one; ``tokens`` gathers each participant's own names and numbers."""
+
+    tokens: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    _seen: dict[tuple[str, str], set[bytes]] = field(default_factory=dict)
+
+    def look(self, path: Path) -> Look:
+        """Read one header.
+
+        Raises
+        ------
+        SluiceError
+            If the file is no DICOM object, or one that cannot be read.
+        """
+        with path.open("rb") as stream:
+            if not path.stat().st_size:
+                raise SluiceError("A DICOM file is empty", mend="bring it again from its source")
+            data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            found = _common(data)
+            return self._by_objects(path) if found is None else self._by_bytes(data, *found)
+
+    def _by_bytes(self, data: Bytes, found: list[Element], form: Form) -> Look:
+        texts = {
+            tag: data[value:end].decode("latin-1").strip(" \0")
+            for tag, _, _, value, end in found
+            if tag in _WANTED
+        }
+        look = _look(texts)
+        encodings = convert_encodings(
+            [name.strip() for name in texts.get(_CHARSET, "").split("\\")]
+        )
+        seen = self._seen.setdefault(look.participant, set())
+        own = self.tokens.setdefault(look.participant, set())
+        for tag, vr, value in _naming(data, found, form):
+            if (key := tag.to_bytes(4, "big") + value) in seen:
+                continue
+            seen.add(key)
+            stored = RawDataElement(BaseTag(tag), vr, len(value), value, 0, form.implicit, True)
+            try:
+                own.update(text for _, text in identifiers(_element(stored, encodings)))
+            except UNREADABLE:
+                continue  # no value that a text could repeat
+        return look
+
+    def _by_objects(self, path: Path) -> Look:
+        dataset = read(path)
+        texts = {tag: str(dataset[tag].value or "") for tag in _WANTED if tag in dataset}
+        look = _look(texts)
+        own = self.tokens.setdefault(look.participant, set())
+        for _, element in walk_elements(dataset):
+            own.update(text for kind, text in identifiers(element) if kind != "uid")
+        return look
+
+
+def _common(data: Bytes) -> tuple[list[Element], Form] | None:
+    """Return the elements of a file in a common encoding, ``None`` of any other."""
+    if data[128:132] != b"DICM":
+        return None
+    syntax, at = meta(data, 132)
+    if not syntax or syntax in OTHER_FORMS:
+        return None
+    form = IMPLICIT if syntax == IMPLICIT_SYNTAX else EXPLICIT
+    return scan(data, at, len(data), form), form
+
+
+def _naming(data: Bytes, found: list[Element], form: Form) -> Iterator[tuple[int, str, bytes]]:
+    """Yield tag, VR and value of each element, at any depth, that may name somebody."""
+    for element in found:
+        tag, stored, _, value, end = element
+        vr = _interest(tag)
+        if vr == "SQ":
+            if not form.implicit and stored != b"SQ":
+                continue
+            for inside in items(data, element, form):
+                yield from _naming(data, inside, form)
+        elif vr and end > value:
+            yield tag, vr, data[value:end]
+
+
+@cache
+def _interest(tag: int) -> str:
+    """Return the VR of a tag that names somebody or holds others, ``""`` of any other."""
+    if not dictionary_has_tag(tag):
+        return ""
+    vr = dictionary_VR(tag)
+    if vr == "SQ" or tag == _BIRTH_DATE or role(tag, vr) == "direct":
+        return vr
+    return ""
+
+
+def _element(stored: RawDataElement, encodings: list[str]) -> DataElement:
+    return convert_raw_data_element(stored, encoding=encodings)
+
+
+def _look(texts: dict[int, str]) -> Look:
+    study, instance = texts.get(_STUDY, ""), texts.get(_INSTANCE, "")
+    if not study or not instance or not texts.get(_CLASS):
+        raise SluiceError("A DICOM file has no SOP class, SOP instance or study", mend="exclude it")
+    day, moment = parse_date(texts.get(_DATE, "")), parse_time(texts.get(_TIME, ""))
+    start = None if day is None else datetime.combine(day, time.min)
+    if start is not None and moment is not None:
+        start += moment
+    number = texts.get(_PATIENT, "")
+    # Without a number nothing joins two studies of a person.
+    participant = (number, texts.get(_ISSUER, "")) if number else ("", study)
+    return Look(participant, study, instance, start)
