@@ -17,7 +17,7 @@ from tests.dicom.corpus import (
     object_with,
 )
 
-from sluice.dicom import assemble, deidentify, words
+from sluice.dicom import assemble, deidentify, vocabulary, words
 from sluice.dicom.profile import Profile
 from sluice.dicom.reader import read
 from sluice.dicom.rules import PrivateRule, Rule, Rules, load_rules
@@ -123,7 +123,8 @@ def test_without_the_closed_word_list_descriptions_leak(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_list = {needle.casefold(): needle for needle in NEEDLES.values()}
-    monkeypatch.setattr(words, "vocabulary", lambda: open_list)
+    for module in (words, vocabulary):
+        monkeypatch.setattr(module, "listed", lambda: open_list)
     leaks = left(release(raw, tmp_path / "new.dcm"))
     assert {
         "StudyDescription",

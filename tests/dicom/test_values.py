@@ -96,16 +96,6 @@ def test_only_uids_of_the_standard_are_standard(uid: str, standard: bool) -> Non
     assert values.is_standard_uid(uid) is standard
 
 
-@given(st.text(max_size=60), st.frozensets(st.sampled_from(["head", "T1", "axial"])))
-def test_cleaned_text_holds_listed_words_only_and_none_of_the_participants(
-    text: str, own: frozenset[str]
-) -> None:
-    own_words = words.own_words(own)
-    for word in words.in_vocabulary(text + " Head T1 axial", own_words).split():
-        assert word in words.vocabulary().values()
-        assert word.casefold() not in own_words
-
-
 @pytest.mark.parametrize("text", ["KESTREL", "x-kestrel-9", "AdaKestrel2", "4711815"])
 def test_own_words_are_found_also_run_together(text: str) -> None:
     assert words.mentions(text, words.own_words(frozenset({"Kestrel^Ada", "4711815"})))

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
-from sluice.dicom import csa, values, words
+from sluice.dicom import csa, values, vocabulary, words
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.rules import DATES, TEXT, Action, Rules
 
@@ -327,7 +327,7 @@ class Cleaner:
             return _each(texts, lambda t: t if words.is_device_name(t, self.own) else None), ""
         if self.profile.text == "drop":
             return None, ""
-        cleaned = [words.in_vocabulary(text, self.own) for text in texts]
+        cleaned = [vocabulary.clean(text, self.own) for text in texts]
         if not any(cleaned):
             return None, ""
         return [_whole_words(text, _LONGEST.get(vr)) for text in cleaned], "clean_descriptors"

@@ -1,4 +1,4 @@
-"""Text that may stay: words of a closed list, settings of a machine, codes of public schemes.
+"""Short text that may stay: settings and names of a machine, body parts, public codes.
 
 A participant's own names and numbers never stay, whatever list holds them.
 """
@@ -9,6 +9,7 @@ import csv
 import re
 from functools import cache
 
+from sluice.dicom.vocabulary import listed
 from sluice.resources import resource
 
 _WORD = re.compile(r"[^\W_]+")
@@ -27,17 +28,6 @@ _INSIDE = 5
 
 
 @cache
-def vocabulary() -> dict[str, str]:
-    """Return the closed word list: case-folded word to its only spelling."""
-    text = resource("dicom", "vocabulary.txt").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    spelling: dict[str, str] = {}
-    for word in " ".join(lines).split():
-        spelling.setdefault(word.casefold(), word)
-    return spelling
-
-
-@cache
 def own_words(tokens: frozenset[str]) -> frozenset[str]:
     """Split a participant's own names and numbers into case-folded words of two or more letters."""
     return frozenset(
@@ -52,13 +42,6 @@ def mentions(text: str, own: frozenset[str]) -> bool:
     return not own.isdisjoint(found) or any(w in run for w in own if len(w) >= _INSIDE)
 
 
-def in_vocabulary(text: str, own: frozenset[str]) -> str:
-    """Return the words of the closed list in their order, without the participant's own."""
-    listed = vocabulary()
-    folded = (word.casefold() for word in _WORD.findall(text.replace("_", " ")))
-    return " ".join(listed[word] for word in folded if word in listed and word not in own)
-
-
 @cache
 def body_parts() -> dict[str, tuple[str, bool]]:
     """Return region and "a face may be seen" by body part, spelled in capitals without spaces."""
@@ -69,14 +52,14 @@ def body_parts() -> dict[str, tuple[str, bool]]:
 
 def is_body_part(text: str, own: frozenset[str]) -> bool:
     """Say whether the text is a body part of the shipped list or all of the closed list's words."""
-    listed = "".join(_WORD.findall(text.replace("_", " "))).upper() in body_parts()
-    return (listed and not mentions(text, own)) or wholly_in_vocabulary(text, own)
+    known = "".join(_WORD.findall(text.replace("_", " "))).upper() in body_parts()
+    return (known and not mentions(text, own)) or wholly_in_vocabulary(text, own)
 
 
 def wholly_in_vocabulary(text: str, own: frozenset[str]) -> bool:
     """Say whether every word is in the closed list and none is the participant's own."""
     folded = [word.casefold() for word in _WORD.findall(text.replace("_", " "))]
-    return bool(folded) and own.isdisjoint(folded) and all(w in vocabulary() for w in folded)
+    return bool(folded) and own.isdisjoint(folded) and all(w in listed() for w in folded)
 
 
 def is_setting(text: str, own: frozenset[str]) -> bool:

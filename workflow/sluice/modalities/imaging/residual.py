@@ -18,7 +18,7 @@ from pathlib import Path
 import pydicom
 
 from sluice.dicom.scan import scan_bytes
-from sluice.dicom.words import vocabulary
+from sluice.dicom.vocabulary import listed
 
 _WORD = re.compile(r"[^\W_]+")
 _UID_IN_BYTES = 20  # characters; a shorter UID is the beginning of some other one by chance
@@ -50,7 +50,7 @@ class Needles:
         folded = value.casefold()
         plain = "".join(_WORD.findall(folded))
         number = plain.isdigit()
-        if len(plain) < _LEAST[number] or plain in vocabulary():
+        if len(plain) < _LEAST[number] or plain in listed():
             self.too_short += 1
         elif kind == "uid":
             if len(value) >= _UID_IN_BYTES:
