@@ -132,14 +132,14 @@ def test_times_become_time_since_the_start_of_the_study_also_across_midnight() -
 
 def test_malformed_dates_go_and_are_counted() -> None:
     new, counts = deidentify(image(AcquisitionDate="20041341"), CONTROLLED, identity())
-    assert new.AcquisitionDate == ""
+    assert "AcquisitionDate" not in new, "a CT image may lack it"
     assert counts["not cleanable"] > 0
 
 
 def test_dates_that_give_the_shift_away_are_not_shifted() -> None:
     new = controlled(image(DateOfLastCalibration="20040101", InstanceCreationDate="20040101"))
     assert "DateOfLastCalibration" not in new
-    assert new.InstanceCreationDate == "19000101"
+    assert "InstanceCreationDate" not in new
 
 
 def test_descriptions_keep_listed_words_without_the_participants_own() -> None:
@@ -157,7 +157,7 @@ def test_own_names_and_numbers_stay_nowhere() -> None:
     assert kept.ConvolutionKernel == "KESTREL-B30" and kept.ScanOptions == "KESTREL"
     new = controlled(dataset, own_tokens=frozenset({"KESTREL^Ada", "4711815", "4711A", "CT4711A"}))
     assert not [path for path, e in walk_elements(new) if "KESTREL" in str(e.value).upper()]
-    assert new.SeriesNumber != 4711815 and new.StationName == "REMOVED"
+    assert new.SeriesNumber != 4711815 and "StationName" not in new
 
 
 @pytest.mark.parametrize(

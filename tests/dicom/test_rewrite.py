@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from tests.dicom.corpus import BUNDLED, CONTROLLED, REGISTERED, identity
 
 from sluice.dicom.deidentify import deidentify, write
@@ -46,7 +46,7 @@ def by_objects(path: Path, profile: Profile) -> tuple[FileDataset, Counter[str]]
 def encoded(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
     stored = BytesIO()
     implicit = syntax == ImplicitVRLittleEndian
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
     dataset.save_as(stored, implicit_vr=implicit, little_endian=True, enforce_file_format=True)
     return stored.getvalue()
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
-from sluice.dicom import values, words
+from sluice.dicom import csa, values, words
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.rules import DATES, TEXT, Action, Rules
 
@@ -40,6 +40,14 @@ CODE_TAGS: Final = frozenset(
 #: VRs whose values are text; all others are numbers or bytes.
 STRINGS: Final = TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "PN", "TM", "UI", "UR"}
 
+#: VRs of numbers in binary form, and their format in :mod:`struct`.
+NUMBERS: Final = {"FD": "d", "FL": "f", "SL": "l", "SS": "h", "UL": "L", "US": "H"}
+#: Items of a structured report, and the code that says what an item is about.
+CONTENT: Final = 0x0040A730
+CONCEPT_NAME: Final = 0x0040A043
+#: Elements that tell how an item belongs to a report; they stay when its value goes.
+_ITEM_FRAME = frozenset({0x0040A010, 0x0040A040, 0x0040A050})
+
 _PATIENT_GROUP = 0x0010
 _PATIENT_ID, _SEX = 0x00100020, 0x00100040
 _BODY_PART, _MODALITY = 0x00180015, 0x00080060
@@ -63,17 +71,32 @@ _LONGEST = {"SH": 16, "LO": 64}  # PS3.5 Table 6.2-1, in characters
 
 @dataclass(frozen=True)
 class Place:
-    """Where an element stands: the tags of the sequences around it, outermost first.
+    """Where an element stands.
 
-    ``dummy``: one of them is replaced by the profile, so only structure stays inside.
+    Parameters
+    ----------
+    path
+        Tags of the sequences around it, outermost first.
+    dummy
+        One of them is replaced by the profile, so only structure stays inside.
+    dummy_item
+        It belongs to a content item of a report whose value is replaced; the item's name and the
+        items below it are not.
     """
 
     path: tuple[int, ...] = ()
     dummy: bool = False
+    dummy_item: bool = False
 
-    def inside(self, tag: int, dummy: bool) -> Place:
+    @property
+    def replaced(self) -> bool:
+        """Whether values here are replaced."""
+        return self.dummy or self.dummy_item
+
+    def inside(self, tag: int, dummy: bool = False, dummy_item: bool = False) -> Place:
         """Return the place of what stands in the items of a sequence here."""
-        return Place((*self.path, tag), self.dummy or dummy)
+        value = self.dummy_item and tag not in (CONTENT, CONCEPT_NAME)
+        return Place((*self.path, tag), self.dummy or dummy or value, dummy_item)
 
 
 TOP: Final = Place()
@@ -105,6 +128,9 @@ class Unchanged:
 
 
 UNCHANGED: Final = Unchanged()
+
+
+PrivateValues = Sequence[float | str] | None
 
 
 class Code(NamedTuple):
@@ -157,7 +183,15 @@ class Cleaner:
 
         ``X`` removes it, ``Z`` empties it, ``D`` keeps no more than the structure of its items.
         """
-        return self.rules.action(tag, "SQ", self.profile.options)
+        return self.rules.action(tag, "SQ", self.profile.options, self.sop_class, place.path)
+
+    def content_item(self, code: str, scheme: str, value_type: str) -> tuple[Action, str]:
+        """Return what to do with an item of a report, and the option that says so (or ``""``).
+
+        ``X`` removes it, ``D`` replaces its value; otherwise it is cleaned like anything else.
+        """
+        found = self.rules.content_item(code, scheme, value_type, self.profile.options)
+        return found or ("C", "")
 
     def element(
         self, tag: int, vr: str, texts: Sequence[str] | None, place: Place, time: str = ""
@@ -176,17 +210,18 @@ class Cleaner:
         time
             For a date: the TM value that belongs to it, if any.
         """
-        action, option = self.rules.action(tag, vr, self.profile.options)
+        where = (self.sop_class, place.path)
+        action, option = self.rules.action(tag, vr, self.profile.options, *where)
         if action == "X":
             return _REMOVED
         if texts is not None and len(texts) == 0:
             return Verdict([])
-        if place.dummy and vr not in ("CS", "UI"):
+        if place.replaced and vr not in ("CS", "UI") and tag not in _ITEM_FRAME:
             action = "D"
         value, used = self._value(tag, vr, texts, action, time)
         counts: tuple[str, ...] = ()
         if value is None and action in ("C", "K", "U"):
-            action, option = self.rules.basic(tag, vr), ""
+            action, option = self.rules.basic(tag, vr, *where), ""
             counts = ("not cleanable",)
             if action not in ("C", "K", "X"):
                 value, used = self._value(tag, vr, texts, action, time)
@@ -195,15 +230,37 @@ class Cleaner:
         done = {"D": "dummy", "Z": "emptied", "K": "kept"}.get(action, "rewritten")
         return Verdict(value, (*counts, done), tuple(filter(None, (option, used))))
 
-    def private(self, creator: str, tag: int, vr: str, numbers: list[float] | None) -> Verdict:
-        """Decide about a private element; ``numbers`` are its values if it has such."""
-        rule = self.rules.private.get((creator, tag >> 16, tag & 0xFF))
+    def private(
+        self, creator: str, tag: int, vr: str, value: bytes | None, values: PrivateValues
+    ) -> Verdict:
+        """Decide about a private element.
+
+        Parameters
+        ----------
+        creator, tag, vr
+            Tag as in the file; the creator tells what it means.
+        value
+            Its bytes, if it holds bytes.
+        values
+            Its numbers or coded strings, ``None`` if it holds no such. Of a sequence, ``UNCHANGED``
+            means that its items are cleaned like any other.
+        """
+        key = creator, tag >> 16, tag & 0xFF
         option = "retain_safe_private"
-        if option not in self.profile.options or rule is None or numbers is None:
+        rule = self.rules.private.get(key)
+        if option in self.profile.options and key in csa.ELEMENTS and value is not None:
+            blob = csa.rebuilt(value)
+            return Verdict(blob, (REMOVED_PRIVATE if blob is None else "rebuilt: private",))
+        if option not in self.profile.options or rule is None:
             return Verdict(None, (REMOVED_PRIVATE,))
-        if not rule.admits(vr, numbers):
-            return Verdict(None, ("removed: private out of range",))
-        return Verdict(UNCHANGED, ("kept: private",), (option,))
+        if vr == "SQ" == rule.vr or (values is not None and rule.admits(vr, values)):
+            return Verdict(UNCHANGED, ("kept: private",), (option,))
+        return Verdict(None, ("removed: private out of range",))
+
+    def knows_private(self, creator: str, tag: int) -> bool:
+        """Say whether an element may stay if its value fits; most may not."""
+        key = creator, tag >> 16, tag & 0xFF
+        return key in self.rules.private or key in csa.ELEMENTS
 
     def code(self, kind: str, code: Code, place: Place) -> Code:
         """Decide about a code: public schemes stay, any other is a dummy.
@@ -211,7 +268,7 @@ class Cleaner:
         ``kind`` is the element that holds the value, one of :data:`CODE_VALUES`.
         """
         public = words.is_public_code(code.value, code.scheme, self.own)
-        if place.dummy or kind != "CodeValue" or not public:
+        if place.replaced or kind != "CodeValue" or not public:
             return REMOVED_CODE
         known = words.wholly_in_vocabulary(code.meaning, self.own)
         return code if known else code._replace(meaning=code.value)

@@ -12,6 +12,7 @@ and is what the other is compared with.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pydicom
@@ -28,6 +29,8 @@ from sluice.dicom.assemble import assemble, own_elements, write
 from sluice.dicom.cleaner import (
     CODE_TAGS,
     CODE_VALUES,
+    CONTENT,
+    NUMBERS,
     REMOVED_CODE,
     STRINGS,
     TOP,
@@ -41,7 +44,7 @@ from sluice.dicom.cleaner import (
 )
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.reader import UNREADABLE
-from sluice.dicom.rules import Rules, load_rules
+from sluice.dicom.rules import Action, Rules, load_rules
 from sluice.errors import SluiceError
 
 __all__ = ["ImageIdentity", "Profile", "deidentify", "write"]
@@ -107,7 +110,7 @@ class _Writer:
             if element is None:
                 continue
             if tag.is_private:
-                self._private(source, element, new)
+                self._private(source, element, place, new)
             elif element.VR == "SQ":
                 self._sequence(element, place, new)
             else:
@@ -148,10 +151,30 @@ class _Writer:
             return
         if option:
             self.used.add(option)
-        inside = place.inside(int(element.tag), dummy=action == "D")
-        items = [] if action == "Z" else [self.dataset(item, inside) for item in element.value]
         self.counts["emptied" if action == "Z" else "rewritten"] += 1
-        new.add(DataElement(element.tag, "SQ", Sequence(items)))
+        found = element.value if action != "Z" else []
+        items = self._items(int(element.tag), found, place, dummy=action == "D")
+        new.add(DataElement(element.tag, "SQ", items))
+
+    def _items(
+        self, tag: int, found: Iterable[Dataset], place: Place, dummy: bool = False
+    ) -> Sequence:
+        items = []
+        for item in found:
+            action, option = self._content_item(item) if tag == CONTENT else ("C", "")
+            if action == "X":
+                self.counts["removed: content item"] += 1
+                continue
+            if option:
+                self.used.add(option)
+            items.append(self.dataset(item, place.inside(tag, dummy, action == "D")))
+        return Sequence(items)
+
+    def _content_item(self, item: Dataset) -> tuple[Action, str]:
+        concept = (item.get("ConceptNameCodeSequence") or [Dataset()])[0]
+        words = (concept.get("CodeValue"), concept.get("CodingSchemeDesignator"))
+        texts = (str(word or "") for word in (*words, item.get("ValueType")))
+        return self.cleaner.content_item(*texts)
 
     def _code(self, source: Dataset, place: Place) -> Dataset:
         """Return the item's code, if it has one."""
@@ -167,14 +190,19 @@ class _Writer:
         new.CodeValue, new.CodingSchemeDesignator, new.CodeMeaning = code
         return new
 
-    def _private(self, source: Dataset, element: DataElement, new: Dataset) -> None:
-        tag = element.tag
+    def _private(self, source: Dataset, element: DataElement, place: Place, new: Dataset) -> None:
+        tag, vr = element.tag, element.VR
         creator = _creator(source, tag)
-        verdict = self.cleaner.private(creator, int(tag), element.VR, _numbers(element))
+        raw = element.value if isinstance(element.value, bytes) else None
+        verdict = self.cleaner.private(creator, int(tag), vr, raw, _private_values(element))
         self._note(verdict)
-        if verdict.value is UNCHANGED:
-            block = new.private_block(tag.group, creator, create=True)
-            block.add_new(tag.element & 0xFF, element.VR, element.value)
+        if verdict.value is None:
+            return
+        value = element.value if verdict.value is UNCHANGED else verdict.value
+        if vr == "SQ":
+            value = self._items(int(tag), element.value, place)
+        block = new.private_block(tag.group, creator, create=True)
+        block.add_new(tag.element & 0xFF, vr, value)
 
     def _note(self, verdict: Verdict) -> None:
         self.counts.update(verdict.counts)
@@ -206,13 +234,15 @@ def _element(old: DataElement, value: Any) -> DataElement:
     return new
 
 
-def _numbers(element: DataElement) -> list[float] | None:
-    if element.VR not in ("DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"):
+def _private_values(element: DataElement) -> list[float | str] | None:
+    if element.VR not in (*NUMBERS, "CS", "DS", "IS"):
         return None
-    found = _many(element.value)
+    found = [] if element.is_empty else _many(element.value)
+    if element.VR == "CS":
+        return [str(value).strip() for value in found]
     if element.VR in ("DS", "IS") and not all(values.is_number(element.VR, str(v)) for v in found):
         return None
-    return [float(v) for v in found if v is not None]
+    return [float(value) for value in found]
 
 
 def _fits(vr: str, expected: str) -> bool:

@@ -38,6 +38,9 @@ from sluice.dicom.assemble import IMPLEMENTATION_NAME, IMPLEMENTATION_UID, own_e
 from sluice.dicom.cleaner import (
     CODE_TAGS,
     CODE_VALUES,
+    CONCEPT_NAME,
+    CONTENT,
+    NUMBERS,
     REMOVED_CODE,
     REMOVED_PRIVATE,
     STRINGS,
@@ -64,7 +67,7 @@ from sluice.dicom.layout import IMPLICIT_SYNTAX, meta
 from sluice.dicom.pixels import native_bytes, samples_expected
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.reader import MAX_HEADER, PROGRAMS
-from sluice.dicom.rules import TEXT, Rules
+from sluice.dicom.rules import TEXT, Action, Rules
 from sluice.errors import SluiceError
 
 _CLASS, _INSTANCE = 0x00080016, 0x00080018
@@ -89,10 +92,11 @@ _SIZE = {
     0x00280011: "US",
     0x00280100: "US",
 }
-_NUMBERS = {"FD": "d", "FL": "f", "SL": "l", "SS": "h", "UL": "L", "US": "H"}
+_BYTES = frozenset({"OB", "UN"})
 _WIDTH = {"AT": 2, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8}
 _CODE_PARTS = tuple((word, int(tag_for_keyword(word) or 0)) for word in CODE_VALUES)
 _SCHEME, _MEANING, _CODE_VALUE = 0x00080102, 0x00080104, 0x00080100
+_VALUE_TYPE = 0x0040A040
 # What is larger is not met again; remembering it would only fill the memory.
 _MEMORABLE = 2048
 _MEMORIES = 50_000
@@ -247,7 +251,7 @@ class _Kind:
         for element in found:
             tag, _, at, _, end = element
             if tag & 0x10000:
-                self._private(data, element, creators, blocks, new, doing)
+                self._private(data, element, place, creators, blocks, new, doing)
                 continue
             if tag in skipped:
                 continue
@@ -318,15 +322,39 @@ class _Kind:
         action, option = self.cleaner.sequence(tag, place)
         if action == "X":
             return b"", ("removed",), ()
-        inside = place.inside(tag, dummy=action == "D")
         doing = _Writing(["emptied" if action == "Z" else "rewritten"], {option} - {""})
-        new = []
-        for found in items(data, element, self.form) if action != "Z" else ():
+        content = b""
+        if action != "Z":
+            content = self._items(data, element, place, doing, dummy=action == "D")
+        text = self._encoded(tag, "SQ", content)
+        return text, tuple(doing.counts), tuple(sorted(doing.used))
+
+    def _items(
+        self, data: Bytes, element: Element, place: Place, doing: _Writing, dummy: bool = False
+    ) -> bytes:
+        tag, new = element[0], []
+        for found in items(data, element, self.form):
+            action = self._content_item(data, found, doing) if tag == CONTENT else "C"
+            if action == "X":
+                doing.counts.append("removed: content item")
+                continue
+            inside = place.inside(tag, dummy, action == "D")
             parts = sorted(self._elements(data, _in_order(found), inside, doing))
             content = b"".join(text for _, text in parts)
             new.append(b"\xfe\xff\x00\xe0" + struct.pack("<L", len(content)) + content)
-        text = self._encoded(tag, "SQ", b"".join(new))
-        return text, tuple(doing.counts), tuple(sorted(doing.used))
+        return b"".join(new)
+
+    def _content_item(self, data: Bytes, found: list[Element], doing: _Writing) -> Action:
+        by_tag = {element[0]: element for element in found}
+        concept: dict[int, Element] = {}
+        if (name := by_tag.get(CONCEPT_NAME)) is not None and self._vr(name) == "SQ":
+            concept = {e[0]: e for e in next(items(data, name, self.form), [])}
+        code, scheme = (self._one_text(data, concept.get(tag)) for tag in (_CODE_VALUE, _SCHEME))
+        value_type = self._one_text(data, by_tag.get(_VALUE_TYPE))
+        action, option = self.cleaner.content_item(code, scheme, value_type)
+        if option and action != "X":
+            doing.used.add(option)
+        return action
 
     def _code(
         self, data: Bytes, by_tag: dict[int, Element], place: Place, doing: _Writing
@@ -361,6 +389,7 @@ class _Kind:
         self,
         data: Bytes,
         element: Element,
+        place: Place,
         creators: dict[int, str],
         blocks: dict[tuple[int, str], int],
         new: list[tuple[int, bytes]],
@@ -371,13 +400,16 @@ class _Kind:
         if 0x10 <= number <= 0xFF:
             creators[tag] = _raw(data, element).decode("latin-1").strip(" \0")
         creator = creators.get(group << 16 | number >> 8, "") if number > 0xFF else ""
-        if (creator, group, number & 0xFF) not in self.cleaner.rules.private:
+        if not self.cleaner.knows_private(creator, tag):
             doing.counts.append(REMOVED_PRIVATE)
             return
-        vr = self._private_vr(tag, creator, stored)
-        verdict = self.cleaner.private(creator, tag, vr, _numbers(vr, data[value:end]))
+        vr, raw = self._private_vr(tag, creator, stored), data[value:end]
+        if vr != "SQ" and (self.form.implicit or stored in LONG) and _undefined(data, value):
+            raise UncommonError
+        bulk = raw if vr in _BYTES else None
+        verdict = self.cleaner.private(creator, tag, vr, bulk, _private_values(vr, raw))
         doing.counts += verdict.counts
-        if verdict.value is not UNCHANGED:
+        if verdict.value is None:
             return
         doing.used.update(verdict.options)
         if (group, creator) not in blocks:
@@ -386,7 +418,11 @@ class _Kind:
             at = group << 16 | block
             new.append((at, self._encoded(at, "LO", creator.encode("ascii"))))
         at = group << 16 | blocks[group, creator] << 8 | number & 0xFF
-        new.append((at, self._encoded(at, vr, data[value:end])))
+        if vr == "SQ":
+            raw = self._items(data, element, place, doing)
+        elif isinstance(verdict.value, bytes):
+            raw = verdict.value
+        new.append((at, self._encoded(at, vr, raw)))
 
     def _private_vr(self, tag: int, creator: str, stored: bytes) -> str:
         if not self.form.implicit:
@@ -529,16 +565,21 @@ def _number(vr: str, value: object) -> bytes:
     return bytes(_WIDTH[vr.split(" or ")[0]])  # every such number is zero
 
 
-def _numbers(vr: str, raw: bytes) -> list[float] | None:
-    """Return the numbers that a value consists of, ``None`` if it is none such."""
-    if vr in ("DS", "IS"):
-        texts = [text.strip() for text in raw.decode("latin-1").strip(" \0").split("\\")]
-        if not all(values.is_number(vr, text) for text in texts):
-            return None
-        return [float(text) for text in texts]
-    if vr not in _NUMBERS or len(raw) % _WIDTH[vr]:
+def _private_values(vr: str, raw: bytes) -> list[float | str] | None:
+    """Return the numbers or coded strings of a value, ``None`` if it holds no such."""
+    if vr in ("CS", "DS", "IS"):
+        text = raw.decode("latin-1").strip(" \0")
+        texts = [one.strip() for one in text.split("\\")] if text else []
+        if vr == "CS":
+            return list(texts)
+        return [float(one) for one in texts] if _all_numbers(vr, texts) else None
+    if vr not in NUMBERS or len(raw) % _WIDTH[vr]:
         return None
-    return list(struct.unpack(f"<{len(raw) // _WIDTH[vr]}{_NUMBERS[vr]}", raw))
+    return list(struct.unpack(f"<{len(raw) // _WIDTH[vr]}{NUMBERS[vr]}", raw))
+
+
+def _all_numbers(vr: str, texts: list[str]) -> bool:
+    return all(values.is_number(vr, text) for text in texts)
 
 
 def _written(element: DataElement, form: Form) -> bytes:

@@ -13,9 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from sluice.dicom.contentdigest import content_digest
-from sluice.dicom.deidentify import deidentify, write
 from sluice.dicom.profile import ImageIdentity, Profile
-from sluice.dicom.reader import read
+from sluice.dicom.renew import Renewer
 from sluice.errors import SluiceError
 from sluice.identity import Pseudonyms
 from sluice.jobs import Job
@@ -57,22 +56,26 @@ def apply(job: Job, out: Path) -> None:
     starts = instances.groupby("study")["date"].min().to_dict()
     tokens = _own_tokens(job, set(instances["subject"]))
     crosswalk: set[tuple[str, str, str, str, str]] = set()
-    for row in instances.sort_values(["subject", "study", "series", "instance_id"]).itertuples():
-        subject, links = str(row.subject), _Links(maps)
-        start = starts[str(row.study)]
+    ordered = instances.sort_values(["subject", "study", "series", "instance_id"])
+    for (subject, study), rows in ordered.groupby(["subject", "study"], sort=False):
+        links, start = _Links(maps), starts[str(study)]
         identity = ImageIdentity(
-            person=maps.person(subject),
+            person=maps.person(str(subject)),
             uid=links.uid,
-            shift_days=maps.shift(subject) if dated else None,
+            shift_days=maps.shift(str(subject)) if dated else None,
             study_start=None if pd.isna(start) else start.to_pydatetime(),
-            own_tokens=tokens.get(subject, frozenset()),
+            own_tokens=tokens.get(str(subject), frozenset()),
+            release=_release(job),
         )
-        path = paths[str(row.file_id)]
-        require_unchanged(path, str(row.sha256))
-        if _written(job, path, out, profile, identity):
-            person = identity.person
-            crosswalk.add((subject, person, "person", subject, person))
-            crosswalk |= {(subject, person, "uid", old, new) for old, new in links.found.items()}
+        renewer = Renewer(profile, identity)
+        person, written = identity.person, 0
+        for row in rows.itertuples():
+            path = paths[str(row.file_id)]
+            require_unchanged(path, str(row.sha256))
+            written += _written(job, renewer, path, out)
+        if written:
+            crosswalk.add((str(subject), person, "person", str(subject), person))
+            crosswalk |= {(str(subject), person, "uid", *pair) for pair in links.found.items()}
     table = pd.DataFrame(sorted(crosswalk), columns=_CROSSWALK_COLUMNS).astype(object)
     job.vault.write(job.layout.crosswalk(job.tier, "imaging", job.part), table)
 
@@ -99,26 +102,24 @@ def _own_tokens(job: Job, subjects: set[str]) -> dict[str, frozenset[str]]:
     return {str(s): frozenset(rows) for s, rows in people.groupby("subject")["value"]}
 
 
-def _written(job: Job, path: Path, out: Path, profile: Profile, identity: ImageIdentity) -> bool:
+def _written(job: Job, renewer: Renewer, path: Path, out: Path) -> bool:
     """Write one object below ``out``; count why not, if it cannot be."""
-    target: Path | None = None
+
+    def place(study: str, series: str, instance: str) -> Path:
+        folder = out / renewer.identity.person / study / series
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{instance}.dcm"
+
     try:
-        new, counts = deidentify(read(path), profile, identity)
-        new.DeidentificationMethod = ["SLUICE", *_release(job)]
-        levels = (new.StudyInstanceUID, new.SeriesInstanceUID, f"{new.SOPInstanceUID}.dcm")
-        target = out.joinpath(identity.person, *map(str, levels))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write(new, target)
-        digest = content_digest(target)
+        new = renewer.renew(path, place)
+        digest = content_digest(new.path)
     except (SluiceError, *UNREADABLE) as error:
-        if target is not None:
-            target.unlink(missing_ok=True)
         reason = error.what if isinstance(error, SluiceError) else "it cannot be written"
         job.counts[f"instances quarantined: {reason}"] += 1
         return False
-    job.contents[target.relative_to(out).as_posix()] = digest
+    job.contents[new.path.relative_to(out).as_posix()] = digest
     job.counts["instances released"] += 1
-    job.counts.update({f"elements {rule}": n for rule, n in counts.items()})
+    job.counts.update({f"elements {rule}": n for rule, n in new.counts.items()})
     return True
 
 

@@ -20,7 +20,7 @@ from pydicom.tag import BaseTag
 
 from sluice.dicom.elements import EXPLICIT, IMPLICIT, Bytes, Element, Form, items, scan
 from sluice.dicom.layout import IMPLICIT_SYNTAX, meta
-from sluice.dicom.reader import read, walk_elements
+from sluice.dicom.reader import PROGRAMS, read, walk_elements
 from sluice.dicom.rewrite import OTHER_FORMS
 from sluice.dicom.values import parse_date, parse_time
 from sluice.errors import SluiceError
@@ -101,7 +101,7 @@ class FirstLook:
 
 def _common(data: Bytes) -> tuple[list[Element], Form] | None:
     """Return the elements of a file in a common encoding, ``None`` of any other."""
-    if data[128:132] != b"DICM":
+    if data[128:132] != b"DICM" or data[:4].startswith(PROGRAMS):
         return None
     syntax, at = meta(data, 132)
     if not syntax or syntax in OTHER_FORMS:

@@ -7,7 +7,6 @@ reason and a count.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -206,7 +205,6 @@ def _renewed(batches: list[_Batch], processes: int) -> Iterator[tuple[_Batch, _D
 
 
 def _renew(batch: _Batch) -> _Done:
-    os.umask(0o077)
     renewer, done = Renewer(batch.profile, batch.identity), _Done()
     for path in batch.files:
         try:
