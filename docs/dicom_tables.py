@@ -40,6 +40,8 @@ _CONTENT_OPTIONS = tuple(
     if name not in ("retain_safe_private", "clean_structured_content", "clean_graphics")
 )
 Row = dict[str, str]
+# Outside the table, and removed because bytes may hold anything: ICC Profile.
+_BULK = ("(0028,2000)",)
 # From here on, vocabulary.txt is written by this script.
 _MARK = "# Generated"
 # Groups whose attribute names are about images and how they were made.
@@ -76,6 +78,7 @@ def type_rows(modules: dict[str, list[dict[str, Any]]]) -> Iterator[Row]:
     """Yield module, path, tag, type and name of every attribute whose type decides an action."""
     with resource("dicom", "ps3.15-2026d.csv").open(newline="", encoding="utf-8") as stream:
         basic = {row["tag"]: row["basic"] for row in csv.DictReader(stream)}
+    basic |= dict.fromkeys(_BULK, "X")
     for module, attributes in modules.items():
         for attribute in attributes:
             tag, kind = _tag(attribute["keyword"]), attribute["type"]

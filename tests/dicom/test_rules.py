@@ -73,6 +73,7 @@ CT, ENHANCED_MR, SEGMENTATION = (
     "1.2.840.10008.5.1.4.1.1.4.1",
     "1.2.840.10008.5.1.4.1.1.66.4",
 )
+LABELMAP = "1.2.840.10008.5.1.4.1.1.66.7"
 RTPLAN, TEXT_SR = "1.2.840.10008.5.1.4.1.1.481.5", "1.2.840.10008.5.1.4.1.1.88.11"
 SHARED, DERIVATION, EQUIPMENT = 0x52009229, 0x00089124, 0x0018A001
 
@@ -100,6 +101,8 @@ SHARED, DERIVATION, EQUIPMENT = 0x52009229, 0x00089124, 0x0018A001
         # What the object must have stays, also where the table says X or Z.
         ("X, required", 0x00700082, "DA", "1.2.840.10008.5.1.4.1.1.11.1", (), "D"),
         ("X, optional", 0x00081030, "LO", CT, (), "X"),
+        ("colour profile, required", 0x00282000, "OB", LABELMAP, (), "D"),
+        ("colour profile, optional", 0x00282000, "OB", CT, (), "X"),
         # Unknown class or place: valid whatever the type.
         ("no class", 0x00080021, "DA", "", (), "D"),
         ("unknown class", 0x00080021, "DA", "1.2.3", (), "D"),
@@ -111,7 +114,7 @@ def test_conditional_codes_follow_the_type_of_the_attribute(
     name: str, tag: int, vr: str, sop_class: str, path: tuple[int, ...], action: Action
 ) -> None:
     assert RULES.action(tag, vr, (), sop_class, path) == (action, "")
-    assert RULES.basic(tag, vr, sop_class, path) == action
+    assert tag not in RULES.public or RULES.basic(tag, vr, sop_class, path) == action
 
 
 def test_no_attribute_is_removed_or_emptied_where_the_object_must_have_it() -> None:
@@ -149,3 +152,10 @@ def test_no_option_keeps_a_date_of_a_content_item_as_it_is() -> None:
         for rule in rules:
             found = RULES.content_item(code, scheme, rule.value_type, ALL)
             assert found and not (rule.value_type in ("DATE", "DATETIME") and found[0] == "K")
+
+
+def test_values_that_the_standard_fixes_have_a_dummy_of_their_own() -> None:
+    for tag, fixed in RULES.fixed.items():
+        assert fixed.dummy in fixed.allowed or not fixed.allowed, tag
+    assert RULES.fixed[0x00080201].dummy == "+0000"
+    assert "application/pdf" in RULES.fixed[0x00420012].allowed

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.dicom.vocabulary import clean, is_safe_number, listed
+from sluice.dicom.reader import read
+from sluice.dicom.vocabulary import clean, is_safe_number, is_technical, listed
+from sluice.errors import SluiceError
 from sluice.resources import resource
 
 NONE = frozenset[str]()
@@ -128,3 +132,35 @@ def test_nothing_comes_out_but_listed_words_and_short_numbers(text: str) -> None
 def test_an_unlisted_word_and_a_long_number_never_stay(name: str, number: int) -> None:
     if name.casefold() not in listed():
         assert clean(f"CHEST {name} {number} CT", NONE) == "chest CT"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["MONOCHROME2", "HAS OBS CONTEXT", "CLOSED_PLANAR", "EPI_GEMS", "ISO_10918_1", "*ep2d1d3_32",
+     "GE MEDICAL SYSTEMS", "SIGNA Pioneer", "AIDR 3D", "HFS", "B30f", "1.5.3", ""],
+)  # fmt: skip
+def test_coded_strings_and_settings_of_machines_are_technical(text: str) -> None:
+    assert is_technical(text, NONE)
+
+
+@pytest.mark.parametrize(
+    "text", ["KESTREL", "KESTREL^JANE", "MRN7734001", "20040119", "CHEST of Jane", "12 Hill Street"]
+)
+def test_names_and_long_numbers_are_not(text: str) -> None:
+    assert not is_technical(text, NONE)
+
+
+def test_the_participants_own_word_is_not_technical() -> None:
+    assert is_technical("EDGE", NONE) and not is_technical("EDGE", frozenset({"edge"}))
+
+
+def test_almost_every_coded_string_of_real_files_is_technical(shared_data: Path) -> None:
+    texts: list[str] = []
+    for path in sorted((shared_data / "dicom").glob("*/*.dcm"))[::3]:
+        with contextlib.suppress(SluiceError):
+            for element in read(path).iterall():
+                if element.VR == "CS" and not element.tag.is_private:
+                    texts += str(element.value or "").strip("[]").replace("'", "").split(", ")
+    strange = [text for text in texts if not is_technical(text, NONE)]
+    assert len(texts) > 1000
+    assert len(strange) < len(texts) / 50

@@ -107,6 +107,14 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class FixedValues:
+    """Values of a text attribute that the standard fixes: which stay, and which stands in (D)."""
+
+    allowed: frozenset[str]
+    dummy: str
+
+
+@dataclass(frozen=True)
 class ContentRule:
     """One row of Table E.3.4-1: what happens to a content item of a structured report."""
 
@@ -174,6 +182,8 @@ class Rules:
         concept name.
     types
         Type of an attribute in the object's definition, by SOP class.
+    fixed
+        What may stand in an attribute whose values the standard fixes, by tag.
     """
 
     public: dict[int, Rule]
@@ -182,6 +192,7 @@ class Rules:
     unlisted: dict[str, Action] = field(default_factory=lambda: dict(UNLISTED))
     content: dict[tuple[str, str], tuple[ContentRule, ...]] = field(default_factory=dict)
     types: dict[str, Types] = field(default_factory=dict)
+    fixed: dict[int, FixedValues] = field(default_factory=dict)
 
     def action(
         self, tag: int, vr: str, options: Iterable[str], sop_class: str = "", path: Path = ()
@@ -210,7 +221,7 @@ class Rules:
         rule = self.public.get(tag)
         if rule is None:
             if vr in _BULK and tag not in SAMPLES:
-                return "X", ""
+                return _resolved("X", False, self._type(tag, sop_class, path)), ""
             return self.unlisted.get(vr, "K"), ""
         action, option = _asked(rule.options, options) if tag not in SHIFT_REVEALING else ("", "")
         if not action:
@@ -334,6 +345,15 @@ def _private() -> dict[PrivateKey, PrivateRule]:
     }
 
 
+def _fixed() -> dict[int, FixedValues]:
+    return {
+        parse_tag(row["tag"]): FixedValues(
+            frozenset(filter(None, row["allowed"].split(";"))), row["dummy"]
+        )
+        for row in _rows("fixed_values.csv")
+    }
+
+
 def _content() -> dict[tuple[str, str], tuple[ContentRule, ...]]:
     rules: dict[tuple[str, str], tuple[ContentRule, ...]] = {}
     for row in _rows("ps3.15-sr-2026d.csv"):
@@ -366,4 +386,6 @@ def _types() -> dict[str, Types]:
 def load_rules() -> Rules:
     """Read the shipped tables (``resources/dicom``)."""
     technical = {parse_tag(row["tag"]): row["needs"] for row in _rows("technical_text.csv")}
-    return Rules(_public(), _private(), technical, content=_content(), types=_types())
+    return Rules(
+        _public(), _private(), technical, content=_content(), types=_types(), fixed=_fixed()
+    )

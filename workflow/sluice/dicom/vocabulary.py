@@ -32,18 +32,27 @@ _SETTING = re.compile(
     r"|[bdhiotu][1-9]\d[fhmsu]{1,2}|(?:bf|bl|br|bv|hc|hf|hr|hv|qr|sa|sd|si|tr|ub|ur)[1-9]\d[df]?|fc\d\d"
 )  # the last line: names of reconstruction kernels
 _VERTEBRA = re.compile(r"c[1-7]|t(?:[1-9]|1[0-2])|l[1-5]|s[1-5]")
+_CODE = re.compile(r"(?=[^\W_]*\d)(?![^\W_]*\d{5})[^\W_]{1,16}")
 _SEPARATOR = re.compile(r"[ _+/.,:;()&*-]{1,3}")
 
 
 @cache
 def listed() -> dict[str, str]:
     """Return the closed word list: case-folded word to its only spelling."""
-    text = resource("dicom", "vocabulary.txt").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
     spelling: dict[str, str] = {}
-    for word in " ".join(lines).split():
+    for word in _words("vocabulary.txt"):
         spelling.setdefault(word.casefold(), word)
     return spelling
+
+
+@cache
+def _technical() -> frozenset[str]:
+    return frozenset(_words("technical_words.txt")) | listed().keys()
+
+
+def _words(name: str) -> list[str]:
+    lines = resource("dicom", name).read_text(encoding="utf-8").splitlines()
+    return [word for line in lines if not line.startswith("#") for word in line.split()]
 
 
 def is_safe_number(token: str) -> bool:
@@ -56,6 +65,18 @@ def is_small_number(token: str) -> bool:
     """Say whether a bare number is small or round, and no day and month with a dot between."""
     plain = _BARE.fullmatch(token) and not _DAY_AND_MONTH.fullmatch(token)
     return bool(plain) or token in _MATRIX
+
+
+def is_technical(text: str, own: frozenset[str]) -> bool:
+    """Say whether a machine's text or a coded string holds nothing that may be a name or a number.
+
+    Every part is a listed or technical word, one or two letters, or a short code with a digit
+    (``ep2d1d3``, ``MONOCHROME2``), and none has five digits in a row or is the participant's own.
+    """
+    parts = _PART.findall(text.replace("_", " ").casefold())
+    return own.isdisjoint(parts) and all(
+        part in _technical() or len(part) <= 2 or bool(_CODE.fullmatch(part)) for part in parts
+    )
 
 
 def clean(text: str, own: frozenset[str]) -> str:
