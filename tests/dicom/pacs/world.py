@@ -123,7 +123,7 @@ class World:
         secret.chmod(0o600)
         port = port or self.port(protocol)
         section: dict[str, object] = (
-            {"url": f"{self.orthanc.scheme}://localhost:{port}/dicom-web",
+            {"url": f"http://localhost:{port}/dicom-web",
              "user": USER, "password_file": "password"}
             if protocol == "dicomweb"
             else {"host": "localhost", "port": port, "called_ae": AE,

@@ -27,7 +27,8 @@ class Dicomweb(Model):
         default=None, description="File of mode 0600 that holds a bearer token"
     )
     ca_file: Path | None = Field(
-        default=None, description="Certificates to trust (PEM), if the system's do not do"
+        default=None,
+        description="Certificates to trust (PEM), if those of public authorities do not do",
     )
 
     @model_validator(mode="after")

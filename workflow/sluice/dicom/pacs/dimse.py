@@ -302,12 +302,13 @@ def _code(status: Dataset) -> int:
 
 
 def _meaning(code: int, known: Mapping[int, tuple[str, str]]) -> str:
-    return f"{known.get(code, ('', 'unknown status'))[1]} (0x{code:04X})"
+    meaning = known.get(code, ("", "unknown status"))[1]
+    return f"{meaning or 'said to be done'} (0x{code:04X})"
 
 
 def _not_established(association: Association, opened: bool) -> SluiceError:
     answer = association.acceptor.primitive
-    address = "dimse.host, dimse.port"
+    address = "dimse.host, dimse.port, dimse.tls"
     if association.is_rejected and answer is not None:
         why = (answer.result_source or 0, answer.diagnostic or 0)
         what, where = _REJECTIONS.get(why, ("", ""))
@@ -321,11 +322,11 @@ def _not_established(association: Association, opened: bool) -> SluiceError:
     if opened:
         return UnreachableError(
             "What answers at the PACS's address does not speak DICOM as it is spoken to",
-            where=f"{address}, dimse.tls",
+            where=address,
             mend="check the port, and whether it wants TLS",
         )
     return UnreachableError(
-        "No connection to the PACS", where=address, mend="check both, and that the PACS runs"
+        "No connection to the PACS", where=address, mend="check them, and that the PACS runs"
     )
 
 

@@ -104,8 +104,8 @@ def pull(
     found: dict[str, list[int]] = {}
     for value, row in worklist.rows.items():
         answers = patience(partial(archive.find, worklist.key, value))
-        for study in _meant(answers, worklist.key, value, row, report):
-            found.setdefault(study.uid, []).append(row)
+        for uid in _meant(answers, worklist.key, value, row, report):
+            found.setdefault(uid, []).append(row)
     say(f"{report.rows} numbers, {len(found)} studies")
     for ordinal, (uid, rows) in enumerate(found.items(), 1):
         fetched = Fetched(rows, landing.study(uid).name)
@@ -120,7 +120,7 @@ def pull(
     report.finished = True
 
 
-def _meant(answers: list[Study], key: Key, value: str, row: int, report: Report) -> list[Study]:
+def _meant(answers: list[Study], key: Key, value: str, row: int, report: Report) -> list[str]:
     """Return the studies of a row; none if they may not all be the patient's that was meant.
 
     Archives compare in their own way (without case, by prefix, or not at all if they do not
@@ -133,7 +133,7 @@ def _meant(answers: list[Study], key: Key, value: str, row: int, report: Report)
     elif _patients(studies) > 1:
         report.ambiguous.append(row)
         return []
-    return studies
+    return list(dict.fromkeys(study.uid for study in studies))
 
 
 def _patients(studies: Iterable[Study]) -> int:
@@ -163,8 +163,12 @@ def _study(
         if not lacking or lacking == lacked:
             return
         listed, lacked = listing, lacking
-        fetched.failures = dict(_instances(listing, landing, archive, patience))
-        fetched.new += len(lacking) - len(landing.lacking(lacking))
+        try:
+            fetched.failures = dict(_instances(listing, landing, archive, patience))
+        finally:
+            came = len(lacking) - len(landing.lacking(lacking))
+            fetched.new += came
+            fetched.received += came
 
 
 def _instances(

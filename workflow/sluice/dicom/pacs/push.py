@@ -12,6 +12,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from sluice.dicom.pacs.archive import Listing, Patience, RefusedError
+from sluice.dicom.reader import UNREADABLE
 from sluice.errors import SluiceError
 
 _BATCH, _BATCH_BYTES = 50, 64 * 2**20
@@ -104,7 +105,7 @@ def _survey(source: Path, report: Report) -> dict[str, dict[str, Path]]:
         try:
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
             uid, study = str(header.SOPInstanceUID), str(header.StudyInstanceUID)
-        except (InvalidDicomError, AttributeError):
+        except (InvalidDicomError, AttributeError, *UNREADABLE):
             report.other_files += 1
             continue
         identified += header.get("PatientIdentityRemoved") != "YES"

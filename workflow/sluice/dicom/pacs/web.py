@@ -30,6 +30,7 @@ from sluice.dicom.pacs.archive import (
     quiet,
 )
 from sluice.dicom.pacs.worklist import Key
+from sluice.dicom.reader import UNREADABLE
 from sluice.errors import SluiceError
 from sluice.identity import refuse_shared
 
@@ -39,7 +40,7 @@ _TIMEOUT = (10, 120)  # seconds: to connect, and without a byte
 _AS_STORED = (("application/dicom", "*"),)
 # Statuses that pass: PS3.18 10.1, RFC 9110.
 _LATER = (408, 429, 502, 503, 504)
-_UNREADABLE = (InvalidDicomError, ValueError, KeyError, TypeError, EOFError, zlib.error)
+_NO_DICOM = (InvalidDicomError, zlib.error, *UNREADABLE)
 
 Answer = dict[str, Any]
 
@@ -54,9 +55,12 @@ class WebArchive:
     """
 
     def __init__(self, section: Dicomweb) -> None:
-        for library in ("dicomweb_client", "urllib3"):
+        for library in ("dicomweb_client", "retrying", "urllib3"):
             quiet(library)
+        self._has_length = False
         session = requests.Session()
+        # No proxy, certificates or passwords from the environment: they are meant for the web.
+        session.trust_env = False
         session.headers["Accept"] = "application/dicom+json"
         session.auth = _credentials(section)
         if section.ca_file:
@@ -66,7 +70,7 @@ class WebArchive:
         self._client = DICOMwebClient(
             section.url.rstrip("/"),
             session=session,
-            callback=_measured,
+            callback=self._note,
             permissive_uid=True,
             timeout=_TIMEOUT,
         )
@@ -157,21 +161,33 @@ class WebArchive:
 
     def _series(self, lacking: dict[str, Instance], keep: Keep) -> None:
         first = next(iter(lacking.values()))
+        previous: Dataset | None = None
         with _translated():
-            sent = self._client.iter_series(first.study, first.series, media_types=_AS_STORED)
-            for dataset in sent:
-                if (instance := lacking.get(str(dataset.get("SOPInstanceUID")))) is not None:
-                    keep(instance, _bytes(dataset))
-                    del lacking[instance.uid]
+            for dataset in self._client.iter_series(
+                first.study, first.series, media_types=_AS_STORED
+            ):
+                # Of an answer without a length, an object is whole if another follows it.
+                whole = dataset if self._has_length else previous
+                previous = dataset
+                if whole is not None and _uid(whole) in lacking:
+                    keep(lacking[_uid(whole)], _bytes(whole))
+                    del lacking[_uid(whole)]
 
     def _single(self, instance: Instance, keep: Keep) -> None:
         with _translated():
             dataset = self._client.retrieve_instance(
                 instance.study, instance.series, instance.uid, media_types=_AS_STORED
             )
-            if str(dataset.get("SOPInstanceUID")) != instance.uid:
+            if not self._has_length:
+                raise RefusedError("an answer that does not tell its length")
+            if _uid(dataset) != instance.uid:
                 raise RefusedError("another object was sent")
             keep(instance, _bytes(dataset))
+
+    def _note(self, response: requests.Response, *_: object, **__: object) -> None:
+        """Note whether an answer says where it ends: if not, one that was cut short looks whole."""
+        names = ("Content-Length", "Transfer-Encoding")
+        self._has_length = any(name in response.headers for name in names)
 
 
 @contextmanager
@@ -198,7 +214,7 @@ def _translated() -> Iterator[None]:
             where="dicomweb.url",
             mend="check address and port, and that the PACS runs",
         ) from None
-    except _UNREADABLE:
+    except _NO_DICOM:
         raise RefusedError(
             "an answer that is no DICOM", "check that dicomweb.url is right"
         ) from None
@@ -217,13 +233,8 @@ def _refusal(status: int) -> SluiceError:
     return RefusedError(f"HTTP {status}", mend or "ask those who run the PACS")
 
 
-def _measured(response: requests.Response, *_: object, **__: object) -> None:
-    """Refuse objects in an answer that does not say where it ends: cut short, it looks whole."""
-    kind = response.headers.get("Content-Type", "").lower()
-    lengths = {"content-length", "transfer-encoding"} & {name.lower() for name in response.headers}
-    if "application/dicom" in kind and "json" not in kind and not lengths:
-        response.close()
-        raise RefusedError("an answer that does not tell its length")
+def _uid(dataset: Dataset) -> str:
+    return str(dataset.get("SOPInstanceUID"))
 
 
 def _bytes(dataset: Dataset) -> bytes:

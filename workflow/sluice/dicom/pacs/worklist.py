@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -67,7 +68,7 @@ def _lines(path: Path) -> list[list[str]]:
     first = text.partition("\n")[0]
     delimiter = max("\t;,", key=first.count)
     try:
-        return list(csv.reader(text.splitlines(), delimiter=delimiter, strict=True))
+        return list(csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error:
         raise SluiceError("The worklist has broken quotes", mend="export it again") from None
 
