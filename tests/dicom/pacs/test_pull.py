@@ -6,6 +6,7 @@ import errno
 import re
 import signal
 import stat
+from collections import Counter
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_killed_in_the_middle_it_resumes_and_asks_only_for_what_lacks(
     world: World, objects: dict[str, bytes], protocol: str
 ) -> None:
     worklist = world.worklist()
-    with gate(world.port(protocol), allowance=800_000) as held:
+    with gate(world.port(protocol), allowance=600_000) as held:
         process = world.start(
             "pull", worklist, world.dst, "--from", world.connection(protocol, held.port)
         )
@@ -106,7 +107,8 @@ def test_killed_in_the_middle_it_resumes_and_asks_only_for_what_lacks(
         process.send_signal(signal.SIGKILL)
         process.communicate()
     before = {uid: path.stat().st_mtime_ns for uid, path in world.fetched().items()}
-    assert 0 < len(before) < EVERY
+    last_series = Counter(uid.rpartition(".")[0] for uid in before if uid.split(".")[5] == "4")
+    assert min(last_series.values()) < 4, "a series is there in part"
     leftover = world.files[0].with_name(".half.dcm.new-1")
     leftover.write_bytes(b"DICM")
 

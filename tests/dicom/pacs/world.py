@@ -23,9 +23,10 @@ from sluice.errors import SluiceError
 
 PROTOCOLS = ("dicomweb", "dimse")
 PATIENTS, STUDIES = 3, 2
-# Two plain series, a compressed one and a contour: what, and how many in each study.
-SERIES = (("CT_small.dcm", 4), ("MR_small_implicit.dcm", 3), ("JPEG2000.dcm", 2),
-          ("rtstruct.dcm", 1))  # fmt: skip
+# A plain series, a compressed one, a contour, and one that is most of the bytes: what, and how
+# many in each study.
+SERIES = (("MR_small_implicit.dcm", 3), ("JPEG2000.dcm", 2), ("rtstruct.dcm", 1),
+          ("CT_small.dcm", 4))  # fmt: skip
 PER_STUDY = sum(count for _, count in SERIES)
 NAME = "KESTREL"
 
