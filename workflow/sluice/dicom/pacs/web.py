@@ -36,7 +36,7 @@ from sluice.identity import refuse_shared
 
 _KEYWORDS: dict[Key, str] = {"accession": "AccessionNumber", "patient": "PatientID"}
 _PAGE = 1000
-_CHUNK = 1 << 16  # bytes; an object is kept as soon as it is there
+_CHUNK = 1 << 15  # bytes; an object is kept as soon as it is there
 _TIMEOUT = (10, 120)  # seconds: to connect, and without a byte
 _AS_STORED = (("application/dicom", "*"),)
 # Statuses that pass: PS3.18 10.1, RFC 9110.
