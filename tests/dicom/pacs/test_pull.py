@@ -6,6 +6,7 @@ import errno
 import re
 import signal
 import stat
+import time
 from collections import Counter
 from collections.abc import Iterable
 from io import BytesIO
@@ -105,6 +106,9 @@ def test_killed_in_the_middle_it_resumes_and_asks_only_for_what_lacks(
             "pull", worklist, world.dst, "--from", world.connection(protocol, held.port)
         )
         assert held.held.wait(60)
+        until = time.monotonic() + 60
+        while len(world.files) < 2 * PER_STUDY + 7 and time.monotonic() < until:
+            time.sleep(0.01)  # what has passed the gate is still on its way
         process.send_signal(signal.SIGKILL)
         process.communicate()
     before = {uid: path.stat().st_mtime_ns for uid, path in world.fetched().items()}
