@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -137,6 +138,8 @@ class WebArchive:
     def store(self, files: Sequence[Path]) -> Counter[str]:
         """Store files; return how many the archive says it did not take, by reason."""
         datasets = [pydicom.dcmread(file) for file in files]
+        # In one piece, with a length: not every service takes a request in chunks.
+        self._client.set_chunk_size(sys.maxsize)
         with _translated():
             try:
                 answer = self._client.store_instances(datasets)
