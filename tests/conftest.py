@@ -1,7 +1,7 @@
 """What every test may ask for, and what happens with a test whose part this machine lacks.
 
 A test that needs a system part or the shared data skips where it is missing, and the run closes
-with a table of the skips. ``SLUICE_REQUIRE=slurm,chromium,data`` turns such a skip into a failure.
+with a table of the skips. ``SLUICE_REQUIRE=slurm,orthanc,data`` turns such a skip into a failure.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from tests.system.orthanc import Orthanc
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEM = ROOT / "tests" / "system"
@@ -27,6 +31,7 @@ SYSTEM = ROOT / "tests" / "system"
 PARTS = {
     "slurm": ("slurm", "slurm"),
     "chromium": ("chromium", "chromium"),
+    "orthanc": ("orthanc", "orthanc"),
     "shared_data": ("shared", "data"),
 }
 
@@ -143,3 +148,14 @@ def chromium() -> str:
     if not (found := shutil.which("chromium")):
         pytest.skip("no Chromium: run make system")
     return found
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """A real picture archive on loopback, ended by its pid; ``tests.system.orthanc`` starts it."""
+    from tests.system import orthanc as system
+
+    if not (Path(system.PROGRAM).exists() and Path(system.DICOMWEB).exists()):
+        pytest.skip("no Orthanc: run make system")
+    with system.running(tmp_path_factory.mktemp("orthanc")) as running:
+        yield running

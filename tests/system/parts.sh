@@ -2,7 +2,7 @@
 # System parts that some tests use: list them; as root install what is missing, else print the command.
 set -euo pipefail
 
-# command, Debian package, what it is for
+# command or file, Debian package, what it is for
 parts=(
   "ssh-keygen  openssh-client  signing"
   "slurmctld   slurmctld       Slurm"
@@ -10,13 +10,15 @@ parts=(
   "sbatch      slurm-client    Slurm"
   "munged      munge           Slurm"
   "chromium    chromium        pages"
+  "Orthanc     orthanc         PACS"
+  "/usr/share/orthanc/plugins/libOrthancDicomWeb.so  orthanc-dicomweb  PACS"
 )
 PATH=$PATH:/usr/sbin:/sbin   # daemons lie there; a plain user's PATH may lack it
 missing=()
 for part in "${parts[@]}"; do
   read -r command package purpose <<<"$part"
-  if command -v "$command" >/dev/null; then state=present; else state=missing; missing+=("$package"); fi
-  printf '%-8s  %-14s  %s\n' "$state" "$package" "$purpose"
+  if command -v "$command" >/dev/null || [ -e "$command" ]; then state=present; else state=missing; missing+=("$package"); fi
+  printf '%-8s  %-16s  %s\n' "$state" "$package" "$purpose"
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
@@ -32,3 +34,7 @@ echo "Installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 "${install[@]}" -qq >/dev/null
+# Debian starts Orthanc as a service that listens to the network; the tests start their own.
+if [[ " ${missing[*]} " == *" orthanc "* && -d /run/systemd/system ]]; then
+  systemctl disable --now orthanc
+fi

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -23,25 +25,40 @@ _COMMANDS = {
     "verify": "decide",
     "imaging": "imaging",
     "clean": "setup",
+    "imaging": "imaging",
     "demo": "demo",
 }
 
 
-class _Commands(click.Group):
-    """Imports a command when it is called: all of them at once take seconds."""
+class Commands(click.Group):
+    """Imports a command when it is called: all of them at once take seconds.
+
+    Parameters
+    ----------
+    modules
+        Each command and the module of this package that holds it.
+    """
+
+    def __init__(self, *args: Any, modules: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        """Return the names, in the order of their listing."""
+        return list(self.modules)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        """Return a command, or ``None`` if there is none of that name."""
+        if cmd_name not in self.modules:
             return None
-        module = import_module(f"sluice.cli.{_COMMANDS[cmd_name]}")
+        module = import_module(f"sluice.cli.{self.modules[cmd_name]}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands, modules=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__)
 def sluice() -> None:
     """Turn raw cohorts into versioned, gated, de-identified release bundles."""

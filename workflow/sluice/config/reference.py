@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from sluice.config.approvers import Approvers
 from sluice.config.cohort import Cohort
+from sluice.config.pacs import Pacs
 from sluice.config.policy import Policy
 from sluice.config.release import Release
 from sluice.config.site import Site
@@ -31,6 +32,7 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
     "policy": (Policy, "policies/<policy>.yaml"),
     "release": (Release, "releases/<cohort>/<version>.yaml"),
     "approvers": (Approvers, "approvers.yaml"),
+    "pacs": (Pacs, "pacs.yaml"),
 }
 
 #: What keys mean whose model says nothing of it. A description in the model has precedence.

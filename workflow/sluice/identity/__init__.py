@@ -8,7 +8,7 @@ from sluice.identity.pseudonyms import (
     sample_id,
     subject_id,
 )
-from sluice.identity.vault import Vault, refuse_git_tree
+from sluice.identity.vault import Vault, refuse_git_tree, refuse_shared
 
 __all__ = [
     "Pseudonyms",
@@ -17,6 +17,7 @@ __all__ = [
     "new_uid",
     "person_id",
     "refuse_git_tree",
+    "refuse_shared",
     "sample_id",
     "subject_id",
 ]

@@ -17,18 +17,19 @@ from sluice.identity.pseudonyms import Pseudonyms, derive, subject_id
 _MEND = "run `chmod 700` on the folder and `chmod 600` on the file"
 
 
-def refuse_git_tree(folder: Path, role: str) -> None:
+def refuse_git_tree(folder: Path, role: str, mend: str = "") -> None:
     """Refuse a restricted folder inside a git tree: it would be committed one day."""
     real = folder.resolve()
     for parent in (folder, *folder.parents, real, *real.parents):
         if (parent / ".git").exists():
             raise SluiceError(
                 f"The {role} lies inside a git tree",
-                mend=f"choose another folder for `{role}` in config.yaml",
+                mend=mend or f"choose another folder for `{role}` in config.yaml",
             )
 
 
-def _private(path: Path, role: str) -> None:
+def refuse_shared(path: Path, role: str) -> None:
+    """Refuse a file or folder that is a link, another user's, or open to others."""
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         raise SluiceError(f"The {role} is a symbolic link", mend="name the real place")
@@ -65,7 +66,7 @@ class Vault:
                         "A new vault was made: back it up before the first release.",
                         file=sys.stderr,
                     )
-            _private(place, "vault")
+            refuse_shared(place, "vault")
         self._master = self._load_master(folder / "keys" / "master.key")
 
     @staticmethod
@@ -84,7 +85,7 @@ class Vault:
                 pass
             finally:
                 fresh.unlink()
-        _private(path, "master key")
+        refuse_shared(path, "master key")
         key = path.read_bytes()
         if len(key) != 32:
             raise SluiceError(

@@ -1,0 +1,1 @@
+"""Fetching studies from a picture archive (PACS), and storing a released set there."""
