@@ -17,7 +17,7 @@ from tests.dicom.corpus import (
     object_with,
 )
 
-from sluice.dicom import assemble, deidentify, vocabulary, words
+from sluice.dicom import assemble, cleaner, deidentify, vocabulary, words
 from sluice.dicom.profile import Profile
 from sluice.dicom.reader import read
 from sluice.dicom.rules import PrivateRule, Rule, Rules, load_rules
@@ -86,10 +86,8 @@ def any_number(rules: Rules) -> Rules:
         ("StudyID", keep(0x00200010)),
         ("ImageComments", keep(0x00204000)),
         ("request attributes", keep(0x00401001)),
-        ("encapsulated document", keep(0x00420011)),
-        ("colour profile", keep(0x00282000)),
         ("icon", keep(0x00880200)),
-        ("SoftwareVersions", lambda r: replace(r, technical={**r.technical, 0x00181020: "any"})),
+        ("SoftwareVersions", lambda r: replace(r, technical={**r.technical, 0x00181020: "device"})),
         ("allowed element out of range", any_number),
     ],
 )
@@ -97,6 +95,18 @@ def test_a_weakened_rule_lets_its_canary_through(
     raw: Path, tmp_path: Path, place: str, weaken: Callable[[Rules], Rules]
 ) -> None:
     assert place in left(release(raw, tmp_path / "new.dcm", rules=weaken(load_rules())))
+
+
+@pytest.mark.parametrize(
+    ("place", "tag"), [("encapsulated document", 0x00420011), ("colour profile", 0x00282000)]
+)
+def test_a_document_and_a_profile_have_two_guards(
+    raw: Path, tmp_path: Path, place: str, tag: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = keep(tag)(load_rules())
+    assert place not in left(release(raw, tmp_path / "one.dcm", rules=kept))
+    monkeypatch.setattr(cleaner, "_REWRITTEN", frozenset())
+    assert place in left(release(raw, tmp_path / "none.dcm", rules=kept))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ _COMMANDS = {
     "approve": "decide",
     "publish": "decide",
     "verify": "decide",
-    "imaging": "imaging",
     "clean": "setup",
     "imaging": "imaging",
     "demo": "demo",

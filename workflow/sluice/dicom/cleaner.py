@@ -8,15 +8,16 @@ to a date, the parts of a code) are handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
-from sluice.dicom import csa, values, vocabulary, words
+from sluice.dicom import csa, icc, values, vocabulary, words
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.rules import DATES, TEXT, Action, Rules
+from sluice.errors import SluiceError
 
 #: Written by Sluice, never copied.
 OWN_TAGS: Final = frozenset(
@@ -45,8 +46,28 @@ NUMBERS: Final = {"FD": "d", "FL": "f", "SL": "l", "SS": "h", "UL": "L", "US": "
 #: Items of a structured report, and the code that says what an item is about.
 CONTENT: Final = 0x0040A730
 CONCEPT_NAME: Final = 0x0040A043
-#: Elements that tell how an item belongs to a report; they stay when its value goes.
-_ITEM_FRAME = frozenset({0x0040A010, 0x0040A040, 0x0040A050})
+# Elements that tell how an item belongs to its report or which frame, segment or item it refers to.
+# They stay when the values around them go.
+_STRUCTURE = frozenset(
+    {0x0040A010, 0x0040A040, 0x0040A050}  # relationship, value type, continuity
+    | {0x00081160, 0x0040A132, 0x0040A136, 0x0040DB73, 0x0062000B}
+)
+_DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104."  # classes of encapsulated documents and models
+_DOCUMENT, _DOCUMENT_LENGTH = 0x00420011, 0x00420015
+_REWRITTEN = frozenset({icc.TAG, _DOCUMENT})
+# By SOP class: one empty page, one empty clinical document.
+_BLANK = {
+    "1.2.840.10008.5.1.4.1.1.104.1": (
+        b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+        b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>endobj\n"
+        b"xref\n0 4\n0000000000 65535 f \n0000000009 00000 n \n0000000052 00000 n \n"
+        b"0000000101 00000 n \ntrailer<</Size 4/Root 1 0 R>>\nstartxref\n164\n%%EOF\n"
+    ),
+    "1.2.840.10008.5.1.4.1.1.104.2": (
+        b'<?xml version="1.0" encoding="UTF-8"?><ClinicalDocument xmlns="urn:hl7-org:v3"/>'
+    ),
+}
 
 _PATIENT_GROUP = 0x0010
 _PATIENT_ID, _SEX = 0x00100020, 0x00100040
@@ -56,7 +77,7 @@ _MODALITIES = frozenset(
     {
         *("AR", "AU", "BDUS", "BI", "BMD", "CR", "CT", "DG", "DX", "ECG", "EPS", "ES", "GM", "HD"),
         *("IO", "IVOCT", "IVUS", "KER", "KO", "LEN", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP"),
-        *("OPM", "OPT", "OPV", "OT", "PLAN", "PR", "PT", "PX", "REG", "RF", "RG", "RTDOSE"),
+        *("OPM", "OPT", "OPV", "OT", "DOC", "PLAN", "PR", "PT", "PX", "REG", "RF", "RG", "RTDOSE"),
         *("RTIMAGE", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SEG", "SM", "SMR", "SR", "TG"),
         *("US", "VA", "XA", "XC"),
     }
@@ -113,9 +134,9 @@ def own_tags(place: Place) -> frozenset[int]:
 class Verdict(NamedTuple):
     """What becomes of an element.
 
-    ``value`` is ``None`` (it goes), ``UNCHANGED`` (numbers or bytes stay as they are), the new
-    texts (none: it stays without a value), or one number or bytes that mean nothing. ``counts``
-    names what was done, ``options`` the options of PS3.15 that were used.
+    ``value`` is ``None`` (it goes), ``UNCHANGED`` (numbers or bytes stay as they are), ``ZEROS``,
+    the new texts (none: it stays without a value), or new bytes. ``counts`` names what was done,
+    ``options`` the options of PS3.15 that were used.
     """
 
     value: object
@@ -123,11 +144,13 @@ class Verdict(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-class Unchanged:
-    """The type of :data:`UNCHANGED`."""
+class Mark:
+    """The type of :data:`UNCHANGED` and :data:`ZEROS`."""
 
 
-UNCHANGED: Final = Unchanged()
+UNCHANGED: Final = Mark()
+#: As many numbers as before, each of them zero.
+ZEROS: Final = Mark()
 
 
 PrivateValues = Sequence[float | str] | None
@@ -194,7 +217,13 @@ class Cleaner:
         return found or ("C", "")
 
     def element(
-        self, tag: int, vr: str, texts: Sequence[str] | None, place: Place, time: str = ""
+        self,
+        tag: int,
+        vr: str,
+        texts: Sequence[str] | None,
+        place: Place,
+        time: str = "",
+        value: bytes = b"",
     ) -> Verdict:
         """Decide about a public element that is no sequence.
 
@@ -209,26 +238,30 @@ class Cleaner:
             Where it stands.
         time
             For a date: the TM value that belongs to it, if any.
+        value
+            The bytes of an element that holds bytes.
         """
         where = (self.sop_class, place.path)
         action, option = self.rules.action(tag, vr, self.profile.options, *where)
-        if action == "X":
+        if action == "X" or tag == _DOCUMENT_LENGTH:
             return _REMOVED
         if texts is not None and len(texts) == 0:
             return Verdict([])
-        if place.replaced and vr not in ("CS", "UI") and tag not in _ITEM_FRAME:
+        if place.replaced and vr not in ("CS", "UI") and tag not in _STRUCTURE:
             action = "D"
-        value, used = self._value(tag, vr, texts, action, time)
+        if tag in _REWRITTEN and action != "Z":
+            return self._rewritten(tag, value, required=action == "D")
+        new, used = self._value(tag, vr, texts, action, time)
         counts: tuple[str, ...] = ()
-        if value is None and action in ("C", "K", "U"):
+        if new is None and action in ("C", "K", "U"):
             action, option = self.rules.basic(tag, vr, *where), ""
             counts = ("not cleanable",)
             if action not in ("C", "K", "X"):
-                value, used = self._value(tag, vr, texts, action, time)
-        if value is None:
+                new, used = self._value(tag, vr, texts, action, time)
+        if new is None:
             return Verdict(None, (*counts, "removed"))
         done = {"D": "dummy", "Z": "emptied", "K": "kept"}.get(action, "rewritten")
-        return Verdict(value, (*counts, done), tuple(filter(None, (option, used))))
+        return Verdict(new, (*counts, done), tuple(filter(None, (option, used))))
 
     def private(
         self, creator: str, tag: int, vr: str, value: bytes | None, values: PrivateValues
@@ -253,7 +286,8 @@ class Cleaner:
             return Verdict(blob, (REMOVED_PRIVATE if blob is None else "rebuilt: private",))
         if option not in self.profile.options or rule is None:
             return Verdict(None, (REMOVED_PRIVATE,))
-        if vr == "SQ" == rule.vr or (values is not None and rule.admits(vr, values)):
+        admitted = values is not None and rule.admits(vr, values)
+        if vr == "SQ" == rule.vr or (admitted and not self._has_own_number(values or ())):
             return Verdict(UNCHANGED, ("kept: private",), (option,))
         return Verdict(None, ("removed: private out of range",))
 
@@ -261,6 +295,15 @@ class Cleaner:
         """Say whether an element may stay if its value fits; most may not."""
         key = creator, tag >> 16, tag & 0xFF
         return key in self.rules.private or key in csa.ELEMENTS
+
+    def private_vr(self, creator: str, tag: int) -> str:
+        """Return the VR that a listed element has where the file does not tell it."""
+        rule = self.rules.private.get((creator, tag >> 16, tag & 0xFF))
+        return "OB" if rule is None else rule.vr
+
+    def _has_own_number(self, found: Iterable[float | str]) -> bool:
+        texts = (str(n) if isinstance(n, str) else f"{n:.0f}" for n in found)
+        return any(len(text) >= _NUMBER and text in self.own for text in texts)
 
     def code(self, kind: str, code: Code, place: Place) -> Code:
         """Decide about a code: public schemes stay, any other is a dummy.
@@ -284,6 +327,8 @@ class Cleaner:
         """Return the new value (``None``: the action has no safe one) and an option it used."""
         if action == "Z":
             return [], ""
+        if texts is not None and (fixed := self.rules.fixed.get(tag)) is not None:
+            return [text if text in fixed.allowed else fixed.dummy for text in texts], ""
         if action == "D":
             return self._dummy(tag, vr, texts), ""
         if texts is None:
@@ -304,8 +349,28 @@ class Cleaner:
     def _dummy(self, tag: int, vr: str, texts: Sequence[str] | None) -> object:
         if vr == "UI":
             return [self.uid(text) for text in texts or ()]
-        dummy = self.identity.person if tag == _PATIENT_ID else values.DUMMIES.get(vr)
-        return [dummy] if isinstance(dummy, str) else dummy
+        if tag == _PATIENT_ID:
+            return [self.identity.person]
+        dummy = values.DUMMIES.get(vr)
+        if isinstance(dummy, str):
+            return [dummy] * len(texts or "1")
+        return ZEROS if isinstance(dummy, (int, float)) else dummy
+
+    def _rewritten(self, tag: int, value: bytes, required: bool) -> Verdict:
+        """Put something that says nothing of anybody in the place of a profile or a document."""
+        if tag == icc.TAG:
+            profile = icc.rewritten(value, required)
+            return _REMOVED if profile is None else Verdict(profile, ("rewritten",))
+        blank = _BLANK.get(self.sop_class)
+        if blank is None and not self.sop_class.startswith(_DOCUMENTS):
+            return _REMOVED
+        if blank is None:
+            raise SluiceError(
+                "The object holds a document of a kind that cannot be blanked",
+                where="(0042,0011)",
+                mend="exclude the file",
+            )
+        return Verdict(blank, ("blanked: document",))
 
     def _when(self, vr: str, texts: Sequence[str], time: str) -> list[str] | None:
         clock = self.clock
@@ -337,7 +402,8 @@ class Cleaner:
         allowed = {"any": True, "manufacturer": device != "none", "device": device == "full"}
         if not allowed.get(needs, False):
             return None
-        return _each(texts, lambda text: text if words.is_setting(text, self.own) else None)
+        fits = words.is_setting if needs == "any" else words.is_model_name
+        return _each(texts, lambda text: text if fits(text, self.own) else None)
 
     def _coded(self, tag: int, vr: str, text: str) -> str | None:
         if vr in ("IS", "DS"):

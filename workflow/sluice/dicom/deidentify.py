@@ -18,7 +18,7 @@ from typing import Any
 import pydicom
 from pydicom import config as pydicom_config
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
@@ -35,6 +35,7 @@ from sluice.dicom.cleaner import (
     STRINGS,
     TOP,
     UNCHANGED,
+    ZEROS,
     Cleaner,
     Code,
     Place,
@@ -137,10 +138,13 @@ class _Writer:
         time = ""
         if vr == "DA" and (partner := time_tag(int(element.tag))) is not None:
             time = str(source[partner].value or "") if partner in source else ""
-        verdict = self.cleaner.element(int(element.tag), vr, texts, place, time)
+        raw = element.value if isinstance(element.value, bytes) else b""
+        verdict = self.cleaner.element(int(element.tag), vr, texts, place, time, raw)
         self._note(verdict)
         if verdict.value is UNCHANGED:
             new.add(_element(element, element.value))
+        elif verdict.value is ZEROS:
+            new.add(_element(element, [0] * element.VM))
         elif verdict.value is not None:
             new.add(_element(element, verdict.value))
 
@@ -191,8 +195,10 @@ class _Writer:
         return new
 
     def _private(self, source: Dataset, element: DataElement, place: Place, new: Dataset) -> None:
+        creator = _creator(source, element.tag)
+        if element.VR == "UN" and self.cleaner.knows_private(creator, int(element.tag)):
+            element = _as(element, self.cleaner.private_vr(creator, int(element.tag)))
         tag, vr = element.tag, element.VR
-        creator = _creator(source, tag)
         raw = element.value if isinstance(element.value, bytes) else None
         verdict = self.cleaner.private(creator, int(tag), vr, raw, _private_values(element))
         self._note(verdict)
@@ -232,6 +238,18 @@ def _element(old: DataElement, value: Any) -> DataElement:
     new = DataElement(old.tag, old.VR, value, validation_mode=pydicom_config.IGNORE)
     new.is_undefined_length = old.is_undefined_length
     return new
+
+
+def _as(element: DataElement, vr: str) -> DataElement:
+    """Return an element of unknown VR as one of a known VR, if its bytes can be read so."""
+    value = element.value
+    if vr == "SQ" or not isinstance(value, bytes):
+        return element
+    stored = RawDataElement(element.tag, vr, len(value), value, 0, True, True)
+    try:
+        return convert_raw_data_element(stored)
+    except UNREADABLE:
+        return element
 
 
 def _private_values(element: DataElement) -> list[float | str] | None:

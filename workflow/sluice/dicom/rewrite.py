@@ -46,6 +46,7 @@ from sluice.dicom.cleaner import (
     STRINGS,
     TOP,
     UNCHANGED,
+    ZEROS,
     Cleaner,
     Code,
     Place,
@@ -292,7 +293,8 @@ class _Kind:
             raise UncommonError
         raw = data[value:end]
         texts = self._texts(vr, raw)
-        verdict = self.cleaner.element(tag, vr, texts, place, time.decode("latin-1").strip(" \0"))
+        moment = time.decode("latin-1").strip(" \0")
+        verdict = self.cleaner.element(tag, vr, texts, place, moment, raw)
         new = verdict.value
         if new is None:
             text = b""
@@ -300,8 +302,11 @@ class _Kind:
             text = self._encoded(tag, vr, raw)
         elif isinstance(new, list):
             text = self._encoded(tag, vr, "\\".join(new).encode("ascii"))
+        elif new is ZEROS:
+            text = self._encoded(tag, vr, bytes(len(raw)))
         else:
-            text = self._encoded(tag, vr, _number(vr, new))
+            assert isinstance(new, bytes)
+            text = self._encoded(tag, vr, new)
         return text, verdict.counts, verdict.options
 
     def _vr(self, element: Element) -> str | None:
@@ -404,7 +409,8 @@ class _Kind:
             doing.counts.append(REMOVED_PRIVATE)
             return
         vr, raw = self._private_vr(tag, creator, stored), data[value:end]
-        if vr != "SQ" and (self.form.implicit or stored in LONG) and _undefined(data, value):
+        undefined = (self.form.implicit or stored in LONG) and _undefined(data, value)
+        if undefined and (vr != "SQ" or stored == b"UN"):
             raise UncommonError
         bulk = raw if vr in _BYTES else None
         verdict = self.cleaner.private(creator, tag, vr, bulk, _private_values(vr, raw))
@@ -425,14 +431,12 @@ class _Kind:
         new.append((at, self._encoded(at, vr, raw)))
 
     def _private_vr(self, tag: int, creator: str, stored: bytes) -> str:
-        if not self.form.implicit:
-            if stored == b"UN":
-                raise UncommonError
+        if not self.form.implicit and stored != b"UN":
             return stored.decode("ascii")
         try:
             return private_dictionary_VR(tag, creator)
         except KeyError:
-            return "UN"
+            return self.cleaner.private_vr(creator, tag)
 
     def _texts(self, vr: str, raw: bytes) -> list[str] | None:
         """Return an element's values as text, none if it has no value, ``None`` if it is no text.
@@ -556,13 +560,6 @@ def _in_order(found: list[Element]) -> list[Element]:
 def _partner(tag: int) -> int | None:
     is_date = dictionary_has_tag(tag) and dictionary_VR(tag) == "DA"
     return time_tag(tag) if is_date else None
-
-
-def _number(vr: str, value: object) -> bytes:
-    """Return the bytes of a number or bytes that mean nothing."""
-    if isinstance(value, bytes):
-        return value
-    return bytes(_WIDTH[vr.split(" or ")[0]])  # every such number is zero
 
 
 def _private_values(vr: str, raw: bytes) -> list[float | str] | None:

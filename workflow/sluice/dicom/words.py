@@ -9,7 +9,7 @@ import csv
 import re
 from functools import cache
 
-from sluice.dicom.vocabulary import listed
+from sluice.dicom.vocabulary import is_technical, listed
 from sluice.resources import resource
 
 _WORD = re.compile(r"[^\W_]+")
@@ -62,11 +62,16 @@ def wholly_in_vocabulary(text: str, own: frozenset[str]) -> bool:
     return bool(folded) and own.isdisjoint(folded) and all(w in listed() for w in folded)
 
 
-def is_setting(text: str, own: frozenset[str]) -> bool:
-    """Say whether a machine's text may stay: plain, no long number, no own word."""
+def is_model_name(text: str, own: frozenset[str]) -> bool:
+    """Say whether a maker's or model's name may stay: plain, no long number, no own word."""
     return bool(
         _PLAIN.fullmatch(text) and not _LONG_NUMBER.search(text) and not mentions(text, own)
     )
+
+
+def is_setting(text: str, own: frozenset[str]) -> bool:
+    """Say whether a machine's setting or a coded string may stay: technical words, no own one."""
+    return is_model_name(text, own) and is_technical(text, own)
 
 
 def is_device_name(text: str, own: frozenset[str]) -> bool:

@@ -197,7 +197,7 @@ def _batches(
 
 
 def _renewed(batches: list[_Batch], processes: int) -> Iterator[tuple[_Batch, _Done]]:
-    if processes == 1 or len(batches) == 1:
+    if processes == 1 or len(batches) <= 1:
         yield from ((batch, _renew(batch)) for batch in batches)
         return
     with ProcessPoolExecutor(min(processes, len(batches))) as pool:
