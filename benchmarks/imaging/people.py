@@ -99,7 +99,7 @@ def _patient(number: int, name: str, charset: str, rng: random.Random) -> Patien
         charset=charset,
         mrn=mrn,
         other_id=f"EXT{rng.randrange(10**7, 10**8)}",
-        national_id=f"{rng.randrange(100, 900)}-{rng.randrange(10, 99)}-{rng.randrange(1000, 9999)}",
+        national_id="-".join(str(rng.randrange(low, 9 * low)) for low in (100, 10, 1000)),
         born=born,
         sex=rng.choice("FM"),
         street=f"{rng.randrange(100, 999)} {rng.choice(words.STREETS)} Crescent",
