@@ -134,7 +134,7 @@ def written(dataset: FileDataset) -> bytes:
 def _as_read(dataset: Dataset, implicit: bool, little: bool) -> None:
     """Let pydicom take the data set for one read in this encoding: then it writes raw bytes."""
     dataset.set_original_encoding(implicit, little, dataset._character_set)
-    for tag in dataset.keys():
+    for tag in dataset.keys():  # noqa: SIM118 - iterating would parse
         element = dataset.get_item(tag)
         if element is not None and element.VR == "SQ" and not element.is_raw:
             for item in element.value:

@@ -124,19 +124,18 @@ def judge(files: Mapping[str, Path], needles: list[Canary], out: Mapping[str, Pa
     uids = {uid for some in edges.values() for _, uid in some}
     leaked = scanner.search_files(out.values(), scanner.needles(uids))
     total, intact = _followed(edges, out)
-    return Verdict(
-        len(places), places, len(leaked), len(files), len(out), total, intact
-    )
+    return Verdict(len(places), places, len(leaked), len(files), len(out), total, intact)
 
 
 def _followed(
     edges: Mapping[str, list[tuple[str, str]]], out: Mapping[str, Path]
 ) -> tuple[int, int]:
-    """Count the mentions of UIDs, and those that still name what they named.
+    """Count the mentions of objects of the corpus, and those that still name what they named.
 
     A UID's new name is taken where an object names itself; a mention is intact if the same place
     holds that new name, and it is not the old one.
     """
+    own = {uid for some in edges.values() for place, uid in some if " > " not in place}
     new = {name: dict(_edges(path)) for name, path in out.items()}
     names: dict[str, str] = {}
     for name, some in edges.items():
@@ -146,6 +145,8 @@ def _followed(
     total = intact = 0
     for name, some in edges.items():
         for place, uid in some:
+            if uid not in own:
+                continue
             total += 1
             after = new.get(name, {}).get(place)
             intact += after is not None and after == names.get(uid) and after != uid
@@ -172,9 +173,10 @@ def _mentions(dataset: Dataset, above: str) -> Iterator[tuple[str, str]]:
                     nth = counted[element.keyword] = counted.get(element.keyword, -1) + 1
                     for place, uid in inner:
                         yield f"{above}{element.keyword}[{nth}] > {place}", uid
-        elif element.keyword in _REFERENCES and text_of(element):
-            if not text_of(element).startswith("1.2.840.10008."):
-                yield above + element.keyword, text_of(element)
+        elif element.keyword in _REFERENCES:
+            uid = text_of(element)
+            if uid and not uid.startswith("1.2.840.10008."):
+                yield above + element.keyword, uid
 
 
 def _planted(named: dict[str, FileDataset], coop: Coop) -> Iterator[Canary]:
@@ -262,7 +264,7 @@ _PLACES: dict[str, tuple[str, Callable[[Dataset, str], None]]] = {
     "meaning of a public code": ("CT", _nested("00082218 00080104", "LO")),
     "five deep": ("CT", _nested("00081115 00081199 00089215 00082112 00400275 00400007", "LO")),
     "private text": ("CT", _private("ACME 1", 0x00291010, "LO")),
-    "private creator": ("CT", lambda dataset, word: _private(word, 0x00311010, "US")(dataset, word)),
+    "private creator": ("CT", _element(0x00310010, "LO")),
     "private UTF-16": ("CT2", _private("ACME 2", 0x00331011, "OB", "utf-16-le")),
     "private UN": ("CT", _private("ACME 3", 0x00351012, "UN")),
     "private without creator": ("CT2", _element(0x00411042, "LO")),

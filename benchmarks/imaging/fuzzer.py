@@ -17,7 +17,11 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    generate_uid,
+)
 
 from benchmarks.imaging import canaries, headers
 from benchmarks.imaging.canaries import Canary, Coop
@@ -92,7 +96,7 @@ def _fresh(real: FileDataset, number: int) -> FileDataset:
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     if "TransferSyntaxUID" not in meta:
-        meta.TransferSyntaxUID = "1.2.840.10008.1.2"
+        meta.TransferSyntaxUID = ImplicitVRLittleEndian
     if number % 20 == 7 and not meta.TransferSyntaxUID.is_compressed:
         meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     return dataset
@@ -107,7 +111,8 @@ def _insert_all(
     ways, weights = zip(*_WAYS.items(), strict=True)
     while len(inserted) < each:
         way = rng.choices(ways, weights)[0]
-        where, above = dataset, ""
+        where: Dataset = dataset
+        above = ""
         if rng.random() < 0.35:
             where, above = _deeper(dataset, rng)
         done = way(where, coop, rng, charset)
@@ -260,9 +265,7 @@ def _code(dataset: Dataset, coop: Coop, rng: random.Random, charset: str) -> tup
     return f"code {tag:08X} > {field:08X}", word
 
 
-def _put(
-    dataset: Dataset, tag: int, vr: str, value: bytes, word: str
-) -> tuple[str, str] | None:
+def _put(dataset: Dataset, tag: int, vr: str, value: bytes, word: str) -> tuple[str, str] | None:
     if Tag(tag) in dataset:
         return None
     canaries.put(dataset, tag, vr, value)

@@ -36,6 +36,7 @@ class Facts:
     kinds: set[str] = field(default_factory=set)
     identifiers: set[tuple[int, str]] = field(default_factory=set)
     burned: int = 0
+    owners: dict[str, int] = field(default_factory=dict)
 
 
 def build(folder: Path, key: Path, count: int, seed: int = SEED) -> Facts:
@@ -59,6 +60,7 @@ def build(folder: Path, key: Path, count: int, seed: int = SEED) -> Facts:
                 facts.instances += 1
                 facts.kinds.add(dataset.SOPClassUID)
                 checks.extend(found)
+                facts.owners[path] = patient.number
                 _remember(facts, patient, found)
     facts.checks = len(checks)
     answers.write(checks, key)

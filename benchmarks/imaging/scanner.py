@@ -39,7 +39,7 @@ CHARSETS = (
 )
 _DEPTH = 3
 _ZLIB = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
-_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4}){4,}(?:[A-Za-z0-9+/]{2,3}={0,2})?")
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2,3}={0,2})?")
 _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2}){8,}")
 _ITEM = re.compile(rb"\xfe\xff\x00\xe0|\xff\xfe\xe0\x00")
 _ESCAPES = re.compile(rb"\x1b[\x24-\x2f][\x20-\x7e]{1,2}|\x1b[\x24-\x2f][\x40-\x7e]")
@@ -190,15 +190,17 @@ def _inflate(content: bytes, bits: int) -> bytes:
 
 def _armoured(content: bytes) -> Iterator[bytes]:
     for match in _HEX.finditer(content):
-        yield binascii.unhexlify(match.group()[: len(match.group()) // 2 * 2])
+        for shift in range(2):
+            digits = match.group()[shift:]
+            yield binascii.unhexlify(digits[: len(digits) // 2 * 2])
     for match in _BASE64.finditer(content):
         run = match.group()
-        # Where a run begins by chance with a letter before it, the other alignments decode.
+        # Where letters before it belong to the run by chance, another alignment decodes.
         for shift in range(4):
             part = run[shift:].rstrip(b"=")
-            part = part[: len(part) // 4 * 4]
-            if part:
-                yield base64.b64decode(part)
+            if len(part) % 4 == 1:
+                part = part[:-1]
+            yield base64.b64decode(part + b"=" * (-len(part) % 4))
 
 
 def _joined(content: bytes) -> bytes | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,24 +98,37 @@ def timed(command: list[str]) -> tuple[float, float, float]:
     Raises
     ------
     subprocess.CalledProcessError
-        If it fails.
+        If it fails; what it said is printed.
     """
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ})
-    _, status, used = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return used.ru_utime + used.ru_stime, wall, used.ru_maxrss / 1024
+    # A process starts with the peak of the one that forked it: so a small one forks.
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", "-c", _LAUNCHER, *command],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        print(done.stderr[-2000:], file=sys.stderr)
+        raise subprocess.CalledProcessError(done.returncode, command)
+    cpu, wall, peak = json.loads(done.stdout)
+    return cpu, wall, peak
+
+
+_LAUNCHER = """
+import os, sys, time
+start, null = time.perf_counter(), os.open(os.devnull, os.O_WRONLY)
+quiet = [(os.POSIX_SPAWN_DUP2, null, 1)]
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+_, status, used = os.wait4(child, 0)
+print([used.ru_utime + used.ru_stime, time.perf_counter() - start, used.ru_maxrss / 1024])
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 
 def environment() -> Path:
     """Return the peers' interpreter; the environment is made on first use, from pinned hashes."""
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.is_file():
-        lock = ROOT / "benchmarks" / "peers.txt"
-        subprocess.run(
-            ["bash", str(ROOT / "envs" / "install.sh"), str(lock), str(ENVIRONMENT)], check=True
-        )
-    return python
+    lock = ROOT / "benchmarks" / "peers.txt"
+    stamp = ENVIRONMENT / f".locked-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    if not stamp.is_file():
+        install = str(ROOT / "envs" / "install.sh")
+        subprocess.run(["bash", install, str(lock), str(ENVIRONMENT)], check=True)
+        stamp.touch()
+    return ENVIRONMENT / "bin" / "python"
