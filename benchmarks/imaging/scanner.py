@@ -119,7 +119,11 @@ def views(content: bytes, depth: int = _DEPTH) -> Iterator[bytes]:
 
 def unfolded(content: bytes) -> str:
     """Return everything that can be read in some bytes, as one text."""
-    return "\n".join(view.decode("latin-1") for view in views(content))
+    seen = list(views(content))
+    read = {view.decode("latin-1") for view in seen}
+    if not content.isascii():
+        read |= {view.decode(name, "replace") for view in seen for name in CHARSETS}
+    return "\n".join(sorted(read))
 
 
 def _forms(string: str | bytes) -> set[bytes]:
