@@ -143,7 +143,7 @@ def _as_read(dataset: Dataset, implicit: bool, little: bool) -> None:
 
 def in_preamble(content: bytes, word: str) -> bytes:
     """Return a file that says a word before it begins."""
-    return b"MZ" + word.encode().ljust(126, b"\0") + content[128:]
+    return word.encode().ljust(128, b"\0") + content[128:]
 
 
 def in_group_length(content: bytes, word: str) -> bytes:

@@ -91,7 +91,7 @@ def build(folder: Path, seed: int = 7) -> Corpus:
     document = objects.document(study, ["Letter about", coop.word()])[0]
     named = {"CT": images[0], "CT2": images[1], "SR": report, "RTSTRUCT": structures}
     named |= {"SEG": study.made[6], "PDF": document}
-    found = list(_planted(named, coop))
+    found = list(_planted(named, study.made, coop))
     contents = {made.SOPInstanceUID: _saved(made) for made in study.made}
     for place, change in _FILE_PLACES.items():
         word = coop.word()
@@ -179,7 +179,9 @@ def _mentions(dataset: Dataset, above: str) -> Iterator[tuple[str, str]]:
                 yield above + element.keyword, uid
 
 
-def _planted(named: dict[str, FileDataset], coop: Coop) -> Iterator[Canary]:
+def _planted(
+    named: dict[str, FileDataset], everything: list[FileDataset], coop: Coop
+) -> Iterator[Canary]:
     """Plant in the data sets; the objects take turns for what any object may hold."""
     turns = ("CT", "CT2", "SR", "RTSTRUCT", "SEG", "PDF")
     for number, keyword in enumerate(_TEXTS.split()):
@@ -187,8 +189,8 @@ def _planted(named: dict[str, FileDataset], coop: Coop) -> Iterator[Canary]:
         if tag is None:
             continue
         kind, word = turns[number % len(turns)], coop.word()
-        if keyword in ("PatientName", "PatientID"):  # one participant: the same in every object
-            for dataset in named.values():
+        if keyword in ("PatientName", "PatientID", "IssuerOfPatientID"):  # one participant
+            for dataset in everything:
                 canaries.put(dataset, tag, dictionary_VR(tag), word.encode())
         canaries.put(named[kind], tag, dictionary_VR(tag), word.encode())
         yield Canary(kind, keyword, word)

@@ -92,6 +92,7 @@ def _fresh(real: FileDataset, number: int) -> FileDataset:
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         setattr(dataset, keyword, generate_uid(entropy_srcs=[keyword, str(number)]))
     dataset.PatientID, dataset.BodyPartExamined = f"FUZZ{number:05d}", "CHEST"
+    dataset.preamble = b"\0" * 128
     meta = dataset.file_meta
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID

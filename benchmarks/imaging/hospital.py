@@ -19,6 +19,7 @@ from benchmarks.imaging import answers, objects, pixels, planting, promises
 from benchmarks.imaging.answers import Check
 from benchmarks.imaging.people import Patient, Visit, patients, visits
 from benchmarks.imaging.planting import Planted
+from benchmarks.imaging.scorer import words
 
 SEED = 20261122
 # Of these a tier promises no more than that nobody is seen: they may be quarantined.
@@ -190,7 +191,7 @@ def _checks(
     promised = dataset.SOPClassUID not in _UNPROMISED
     seen: set[tuple[str, str, str]] = set()
     for check in (
-        *_planted(path, planted, promised),
+        *_planted(path, planted, promised, set(words(patient.name))),
         *_swept(path, dataset, own, promised),
         *_pixels(path, dataset, boxes, promised),
         *([Check(path, "patid_consistent", "00100020", patient.mrn)] if promised else []),
@@ -201,12 +202,14 @@ def _checks(
             yield check
 
 
-def _planted(path: str, planted: list[Planted], promised: bool) -> Iterator[Check]:
+def _planted(path: str, planted: list[Planted], promised: bool, mine: set[str]) -> Iterator[Check]:
     for place, text in planted:
         for answer in text.lose:
             yield Check(path, "text_removed", place, answer)
-        if text.keep and promised:
-            yield Check(path, "text_retained", place, text.keep)
+        # Somebody named Hand keeps no "hand" in a description: so it is promised.
+        keep = " ".join(word for word in text.keep.split() if not set(words(word)) & mine)
+        if keep and promised:
+            yield Check(path, "text_retained", place, keep)
 
 
 def _pixels(

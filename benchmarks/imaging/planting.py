@@ -142,6 +142,7 @@ def _always(patient: Patient, visit: Visit) -> dict[str, str]:
     return {
         "PatientName": patient.name,
         "PatientID": patient.mrn,
+        "IssuerOfPatientID": f"{patient.hospital} MPI",
         "PatientBirthDate": patient.born.strftime("%Y%m%d"),
         "AccessionNumber": visit.accession,
         "StudyID": visit.study_id,
@@ -156,7 +157,6 @@ def _always(patient: Patient, visit: Visit) -> dict[str, str]:
 def _often(patient: Patient, visit: Visit) -> dict[str, str]:
     family = patient.latin.split("^")[0]
     return {
-        "IssuerOfPatientID": f"{patient.hospital} MPI",
         "OtherPatientNames": f"{family}^Nee {patient.mother.split('^')[0]}",
         "PatientBirthName": patient.mother,
         "PatientMotherBirthName": patient.mother,

@@ -47,7 +47,7 @@ def sluice(source: Path, home: Path, tier: str = "controlled") -> Outcome:
     command = [sys.executable, "-m", "sluice", "imaging", "deidentify", str(source), str(out),
                "--tier", tier, "--vault", str(vault), "--report", str(report)]  # fmt: skip
     times = timed(command)
-    rows = pq.read_table(vault / "crosswalk.parquet").to_pylist()
+    rows = pq.read_table(next(vault.rglob("crosswalk.parquet"))).to_pylist()
     files = {row["source"]: out / f"{row['sop_new']}.dcm" for row in rows if row["sop_new"]}
     return Outcome(
         "sluice",
