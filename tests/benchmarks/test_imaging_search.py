@@ -11,7 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from benchmarks.imaging import corpus, fuzzer, measure, objects, scanner, tools
-from benchmarks.imaging.canaries import CHARSETS, Coop
+from benchmarks.imaging.canaries import CHARSETS, Canary, Coop
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileDataset
@@ -84,25 +84,33 @@ def test_the_scanner_finds_a_string_wherever_it_lies(noise: bytes, place: int) -
     assert scanner.search(content, scanner.needles([WORD])) == {WORD}
 
 
-def test_every_insertion_of_the_fuzzer_is_found_in_the_raw_objects(tmp_path: Path) -> None:
-    planted = fuzzer.build(tmp_path / "raw", tmp_path / "key.jsonl", 3000, seed=3)
-    raw = tools.Outcome("copy", tools.same_names(tmp_path / "raw", tmp_path / "raw"))
-    assert len(planted) >= 3000
-    assert measure.found_again(planted, raw) != []
+Fuzzed = tuple[list[Canary], tools.Outcome]
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Fuzzed:
+    folder = tmp_path_factory.mktemp("fuzzer")
+    planted = fuzzer.build(folder / "raw", folder / "key.jsonl", 1200, seed=3)
+    return planted, tools.Outcome("copy", tools.same_names(folder / "raw", folder / "raw"))
+
+
+def test_every_insertion_of_the_fuzzer_is_found_in_the_raw_objects(fuzzed: Fuzzed) -> None:
+    planted, raw = fuzzed
+    assert len(planted) >= 1200
     found = {(canary.file, canary.needle) for canary in measure.found_again(planted, raw)}
     assert found == {(canary.file, canary.needle) for canary in planted}
 
 
-def test_the_fuzzer_reaches_every_kind_of_place(tmp_path: Path) -> None:
-    places = [c.place for c in fuzzer.build(tmp_path, tmp_path / "key", 3000, seed=3)]
+def test_the_fuzzer_reaches_every_kind_of_place(fuzzed: Fuzzed) -> None:
+    places = [canary.place for canary in fuzzed[0]]
     for kind in ("private", "creator", "code", "preamble", "file meta", "trailing padding"):
         assert any(kind in place for place in places), kind
     assert max(place.count(" > ") for place in places) >= 4
 
 
-@pytest.fixture
-def linked(tmp_path: Path) -> corpus.Corpus:
-    return corpus.build(tmp_path / "raw")
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory: pytest.TempPathFactory) -> corpus.Corpus:
+    return corpus.build(tmp_path_factory.mktemp("corpus"))
 
 
 def test_a_copy_of_the_linked_corpus_leaks_every_canary(linked: corpus.Corpus) -> None:
