@@ -63,6 +63,7 @@ def measure(home: Path, instances: int = 1000, frames: int = 1000) -> dict[str, 
         "ratio_to_copy": round(cpu / median(plain), 2),
         "ratio_to": {name: round(used / cpu, 1) for name, used in peers.items()},
         "peak_mb_500mb": round(large.peak_mb, 1),
+        "peak_mb_start": round(start.peak_mb, 1),
         "raw_times": rows,
     }
 
