@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pipeline
+from benchmarks.imaging import measure as imaging
 
 OUT = Path(__file__).parent / "out"
-SUBJECTS = {"pipeline": pipeline.measure}
+SUBJECTS = {"pipeline": pipeline.measure, "imaging": imaging.measure}
 
 
 def main() -> None:

@@ -1,0 +1,148 @@
+"""All that ``make bench`` tells of images, in one run: Sluice, its peers and a plain copy."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.imaging import answers, corpus, fuzzer, hospital, scanner, scorer, speed, tools
+from benchmarks.imaging.canaries import Canary
+
+_PATIENTS, _INSERTIONS, _SEED = 64, 10_000, 20261123
+# Shorter strings are found by chance; the checks of the key still ask for them in their places.
+_SHORTEST = 6
+
+
+def measure() -> dict[str, Any]:
+    """Run every part in a temporary folder and return the numbers of ``imaging.json``."""
+    with tempfile.TemporaryDirectory(prefix="imaging-") as name:
+        home = Path(name)
+        result = {
+            "midi": midi(home / "midi", _PATIENTS),
+            "canary": canary(home / "canary"),
+            "fuzzer": fuzz(home / "fuzzer", _INSERTIONS),
+            **speed.measure(home / "speed"),
+        }
+    print(f"CPU per CT instance {result['cpu_ms_per_instance']} ms", end=", ")
+    print(f"{result['ratio_to_copy']} times a copy; peers need {result['ratio_to']} times as much")
+    print(f"peak memory with a file of 500 MB: {result['peak_mb_500mb']} MB")
+    return result
+
+
+def midi(home: Path, patients: int, peers: tuple[str, ...] = tools.PEERS) -> dict[str, Any]:
+    """Score Sluice and its peers on a hospital of planted identifiers."""
+    raw, key = home / "raw", home / "key.jsonl"
+    raw.mkdir(parents=True)
+    facts = hospital.build(raw, key, patients)
+    checks = list(answers.read(key))
+    outcome = tools.sluice(raw, home / "sluice")
+    judged = _scored(checks, outcome)
+    missing = judged.missing / judged.instances
+    result: dict[str, Any] = {
+        **judged.summary(),
+        "patients": facts.patients,
+        "identifiers": len(facts.identifiers),
+        "checks": facts.checks,
+        "quarantined": round(missing, 5),
+        "leaks": len(_leaks(facts, outcome, checks)),
+        "failures": judged.failures()[:100],
+        "peers": {},
+    }
+    print(f"{'midi':<18}{'score':>9}{'removal':>9}{'retention':>10}{'missing':>8}")
+    _print("sluice", judged)
+    for name in peers:
+        other = _scored(checks, tools.peer(name, raw, home / name))
+        _print(name, other)
+        result["peers"][name] = other.summary()
+    return result
+
+
+def canary(
+    home: Path, built: corpus.Corpus | None = None, peers: tuple[str, ...] = tools.PEERS
+) -> dict[str, Any]:
+    """Send linked objects with canaries through Sluice and its peers.
+
+    Parameters
+    ----------
+    built
+        Another corpus than the benchmark's own: its raw files must lie in ``home / "raw"``.
+    """
+    made = built or corpus.build(home / "raw")
+    outcomes = [tools.sluice(home / "raw", home / "sluice")]
+    outcomes += [tools.peer(name, home / "raw", home / name) for name in peers]
+    found = {
+        outcome.name: corpus.judge(made.files, list(made.canaries), outcome.files).summary()
+        for outcome in outcomes
+    }
+    for name, verdict in found.items():
+        print(
+            f"{'canary ' + name:<24}{verdict['leaks']:>4} of {len(made.canaries)} leak, "
+            f"{verdict['objects_out']} of {verdict['objects_in']} out, "
+            f"{verdict['references_intact']} of {verdict['references']} references intact"
+        )
+    ours = found.pop("sluice")
+    return {**ours, "canaries": len(made.canaries), "peers": found}
+
+
+def fuzz(home: Path, insertions: int) -> dict[str, Any]:
+    """Insert canaries at random, clean, and search what came out."""
+    planted = fuzzer.build(home / "raw", home / "key.jsonl", insertions, _SEED)
+    outcome = tools.sluice(home / "raw", home / "sluice")
+    found = found_again(planted, outcome)
+    objects = {canary.file for canary in planted}
+    print(
+        f"fuzzer: {len(planted)} insertions into {len(objects)} objects, {len(outcome.files)} "
+        f"objects out, {len(found)} found"
+    )
+    return {
+        "insertions": len(planted),
+        "found": len(found),
+        "objects": len(objects),
+        "objects_out": len(outcome.files),
+        "places": sorted({canary.place for canary in found})[:100],
+    }
+
+
+def found_again(planted: list[Canary], outcome: tools.Outcome) -> list[Canary]:
+    """Return the canaries that are found in what a tool wrote."""
+    everywhere = scanner.needles({canary.needle for canary in planted if not canary.local})
+    seen = scanner.search_files([*outcome.files.values(), *outcome.others], everywhere)
+    found = [canary for canary in planted if not canary.local and canary.needle in seen]
+    for canary in planted:
+        path = outcome.files.get(canary.file) if canary.local else None
+        if path and scanner.search_files([path], scanner.needles([canary.needle])):
+            found.append(canary)
+    return found
+
+
+def _scored(checks: list[answers.Check], outcome: tools.Outcome) -> scorer.Score:
+    submitted = scorer.submission(checks, outcome.files, outcome.uids, outcome.people)
+    return scorer.score(checks, submitted)
+
+
+def _leaks(
+    facts: hospital.Facts, outcome: tools.Outcome, checks: list[answers.Check]
+) -> set[tuple[int, str]]:
+    """Return the identifiers found anywhere in their own patient's files, wherever they lay."""
+    found: set[tuple[int, str]] = set()
+    owners = {check.instance: facts.owners[check.instance] for check in checks}
+    for number in set(owners.values()):
+        mine = {text for owner, text in facts.identifiers if owner == number and _telling(text)}
+        paths = [outcome.files[name] for name in outcome.files if owners.get(name) == number]
+        seen = scanner.search_files(paths, scanner.needles(mine))
+        found |= {(number, text) for text in seen}
+    return found
+
+
+def _telling(text: str) -> bool:
+    # A date may rightly be another one's, moved.
+    return len(text) >= _SHORTEST and not (len(text) == 8 and text.isdigit())
+
+
+def _print(name: str, judged: scorer.Score) -> None:
+    shown = judged.summary()
+    print(
+        f"{name:<18}{shown['score']:>9.3f}{shown['removal']:>9.3f}{shown['retention']:>10.3f}"
+        f"{shown['missing']:>8}"
+    )
