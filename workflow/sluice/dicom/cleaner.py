@@ -8,6 +8,7 @@ to a date, the parts of a code) are handed in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -87,6 +88,8 @@ _PATIENT_CODES = frozenset({"F", "M", "O", "ALTERED", "UNALTERED", "YES", "NO", 
 _ISO = "ISO_1"  # ISO_10918_1 is a compression method, no long number
 # A participant's own number of this length or more is looked for among numbers too.
 _NUMBER = 5
+# Numbers in binary form whose bytes spell a word or a number as text: no measurement does.
+_TEXT = re.compile(rb"[A-Za-z0-9^ ._-]{6,}")
 _LONGEST = {"SH": 16, "LO": 64}  # PS3.5 Table 6.2-1, in characters
 
 
@@ -239,7 +242,7 @@ class Cleaner:
         time
             For a date: the TM value that belongs to it, if any.
         value
-            The bytes of an element that holds bytes.
+            The bytes of an element that holds no text.
         """
         where = (self.sop_class, place.path)
         action, option = self.rules.action(tag, vr, self.profile.options, *where)
@@ -251,13 +254,13 @@ class Cleaner:
             action = "D"
         if tag in _REWRITTEN and action != "Z":
             return self._rewritten(tag, value, required=action == "D")
-        new, used = self._value(tag, vr, texts, action, time)
+        new, used = self._value(tag, vr, texts, action, time, value)
         counts: tuple[str, ...] = ()
         if new is None and action in ("C", "K", "U"):
             action, option = self.rules.basic(tag, vr, *where), ""
             counts = ("not cleanable",)
             if action not in ("C", "K", "X"):
-                new, used = self._value(tag, vr, texts, action, time)
+                new, used = self._value(tag, vr, texts, action, time, value)
         if new is None:
             return Verdict(None, (*counts, "removed"))
         done = {"D": "dummy", "Z": "emptied", "K": "kept"}.get(action, "rewritten")
@@ -313,8 +316,10 @@ class Cleaner:
         public = words.is_public_code(code.value, code.scheme, self.own)
         if place.replaced or kind != "CodeValue" or not public:
             return REMOVED_CODE
-        known = words.wholly_in_vocabulary(code.meaning, self.own)
-        return code if known else code._replace(meaning=code.value)
+        meaning = words.standard_codes().get((code.scheme, code.value), "")
+        if not meaning and words.wholly_in_vocabulary(code.meaning, self.own):
+            meaning = code.meaning
+        return code._replace(meaning=meaning or code.value)
 
     def uid(self, uid: str) -> str:
         """Map a UID; those of the standard stay."""
@@ -322,7 +327,13 @@ class Cleaner:
         return uid if not uid or values.is_standard_uid(uid) else self.identity.uid(uid)
 
     def _value(
-        self, tag: int, vr: str, texts: Sequence[str] | None, action: Action, time: str
+        self,
+        tag: int,
+        vr: str,
+        texts: Sequence[str] | None,
+        action: Action,
+        time: str,
+        raw: bytes,
     ) -> tuple[object, str]:
         """Return the new value (``None``: the action has no safe one) and an option it used."""
         if action == "Z":
@@ -332,7 +343,8 @@ class Cleaner:
         if action == "D":
             return self._dummy(tag, vr, texts), ""
         if texts is None:
-            return (UNCHANGED if action == "K" else None), ""
+            spells = vr in NUMBERS and _TEXT.fullmatch(raw.strip(b" \0"))
+            return (UNCHANGED if action == "K" and not spells else None), ""
         if vr == "UI":
             return [self.uid(text) for text in texts], ""
         if vr in TEXT:

@@ -11,6 +11,7 @@ and is what the other is compared with.
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -138,8 +139,7 @@ class _Writer:
         time = ""
         if vr == "DA" and (partner := time_tag(int(element.tag))) is not None:
             time = str(source[partner].value or "") if partner in source else ""
-        raw = element.value if isinstance(element.value, bytes) else b""
-        verdict = self.cleaner.element(int(element.tag), vr, texts, place, time, raw)
+        verdict = self.cleaner.element(int(element.tag), vr, texts, place, time, _raw(element))
         self._note(verdict)
         if verdict.value is UNCHANGED:
             new.add(_element(element, element.value))
@@ -226,6 +226,16 @@ def _texts(element: DataElement) -> list[str] | None:
     if element.is_empty:
         return []
     return [str(value) for value in _many(element.value)] if element.VR in STRINGS else None
+
+
+def _raw(element: DataElement) -> bytes:
+    """Return the bytes of an element that holds bytes or numbers, in little-endian order."""
+    if isinstance(element.value, bytes):
+        return element.value
+    if element.VR not in NUMBERS or element.is_empty:
+        return b""
+    found = _many(element.value)
+    return struct.pack(f"<{len(found)}{NUMBERS[element.VR]}", *found)
 
 
 def _many(value: Any) -> list[Any]:

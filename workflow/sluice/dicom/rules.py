@@ -80,21 +80,27 @@ SAMPLES = frozenset(
         *range(0x00281221, 0x00281225),  # segmented palettes
         0x00281408,  # Blending Lookup Table Data
         0x00283006,  # LUT Data
-        *range(0x00660023, 0x0066002A),  # point index lists
         0x54000110,  # Channel Minimum Value
         0x54000112,  # Channel Maximum Value
         0x5400100A,  # Waveform Padding Value
         0x54001010,  # Waveform Data
-        0x7FE00010,  # Pixel Data
+        *(0x7FE00001, 0x7FE00002),  # offsets of frames
+        *(0x7FE00008, 0x7FE00009, 0x7FE00010),  # Pixel Data
     }
 )
+# Bulk elements of one kind of object only, by the start of its SOP class.
+_SURFACES = "1.2.840.10008.5.1.4.1.1.66."
+_SAMPLES_OF = dict.fromkeys((0x00660016, 0x00660021, *range(0x00660023, 0x0066002A)), _SURFACES)
+_SAMPLES_OF |= dict.fromkeys((0x00660124, 0x00660125, 0x00660129), _SURFACES)  # tracks
+_SAMPLES_OF[0x56000020] = "1.2.840.10008.5.1.4.1.1.4.2"  # Spectroscopy Data
 DATES = frozenset({"DA", "DT", "TM"})
 _DATED = frozenset({"DATE", "DATETIME", "TIME"})  # value types of content items
 TEXT = frozenset({"LO", "SH", "LT", "ST", "UC", "UT"})
 # Elements outside the table, by VR; any other VR is kept where its values are what the VR says.
 UNLISTED: dict[str, Action] = {"PN": "D", "AE": "D", "UR": "X", "UI": "U"}
 UNLISTED.update(dict.fromkeys(DATES | TEXT, "C"))
-_BULK = frozenset({"OB", "OW", "UN", "OB or OW", "US or OW", "US or SS or OW"})
+_BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_BULK |= {"OB or OW", "US or OW", "US or SS or OW"}
 
 
 @dataclass(frozen=True)
@@ -274,6 +280,10 @@ class Rules:
     def _type(self, tag: int, sop_class: str, path: Path) -> str:
         types = self.types.get(sop_class)
         return "" if types is None else types.get((path, tag), "")
+
+
+def _is_sample(tag: int, sop_class: str) -> bool:
+    return tag in SAMPLES or (tag in _SAMPLES_OF and sop_class.startswith(_SAMPLES_OF[tag]))
 
 
 def _asked(offers: dict[str, Action], options: Iterable[str]) -> tuple[Action | Literal[""], str]:

@@ -36,6 +36,15 @@ _CODE = re.compile(r"(?=[^\W_]*\d)(?![^\W_]*\d{5})[^\W_]{1,16}")
 _SEPARATOR = re.compile(r"[ _+/.,:;()&*-]{1,3}")
 
 
+# Days with a month's name (21 Oct 2016, March 3rd); OCT alone is optical coherence tomography.
+_MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_DAY = re.compile(
+    rf"(?<!\w)(?:\d{{1,2}}(?:st|nd|rd|th)?\W{{0,3}}(?:{_MONTH})[a-z]*(?:\W{{0,3}}\d{{2,4}})?"
+    rf"|(?:{_MONTH})[a-z]*\W{{0,3}}\d{{1,4}}(?:st|nd|rd|th)?(?:\W{{0,3}}\d{{2,4}})?)(?!\w)",
+    re.IGNORECASE,
+)
+
+
 @cache
 def listed() -> dict[str, str]:
     """Return the closed word list: case-folded word to its only spelling."""
@@ -96,6 +105,7 @@ def clean(text: str, own: frozenset[str]) -> str:
         Words in the list's spelling. Between neighbours the punctuation stays, elsewhere there is a
         space. Empty if nothing may stay.
     """
+    text = _DAY.sub(lambda day: "\0" * len(day[0]), text)
     found = list(_TOKEN.finditer(text))
     new = [_kept(token[0], own) for token in found]
     sure = [*map(bool, new)]

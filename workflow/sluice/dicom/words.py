@@ -79,6 +79,17 @@ def is_device_name(text: str, own: frozenset[str]) -> bool:
     return bool(_PLAIN.fullmatch(text)) and not mentions(text, own)
 
 
+@cache
+def standard_codes() -> dict[tuple[str, str], str]:
+    """Return the codes that PS3.16 names: meaning by (scheme, value)."""
+    with resource("dicom", "codes.csv").open(newline="", encoding="utf-8") as stream:
+        rows = csv.DictReader(stream)
+        return {(row["scheme"], row["value"]): row["meaning"] for row in rows}
+
+
 def is_public_code(value: str, scheme: str, own: frozenset[str]) -> bool:
-    """Say whether a code belongs to a public coding scheme."""
-    return scheme in PUBLIC_SCHEMES and bool(_CODE.fullmatch(value)) and not mentions(value, own)
+    """Say whether a code is one of PS3.16, or of a public scheme and spells nothing but a code."""
+    if mentions(value, own) or not _CODE.fullmatch(value):
+        return False
+    known = (scheme, value) in standard_codes()
+    return known or (scheme in PUBLIC_SCHEMES and is_technical(value, own))
