@@ -15,7 +15,7 @@ from pathlib import Path
 import pydicom
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
@@ -32,7 +32,7 @@ PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\x
 # What pydicom raises for a value that does not fit its VR.
 UNREADABLE = (
     *(ValueError, TypeError, OverflowError, KeyError, NotImplementedError, EOFError),
-    struct.error,
+    *(struct.error, BytesLengthException),
 )
 
 

@@ -20,6 +20,7 @@ from sluice.identity import Pseudonyms
 from sluice.jobs import Job
 from sluice.modalities.imaging.headers import UNREADABLE
 from sluice.modalities.imaging.propose import PRODUCT
+from sluice.modalities.imaging.roles import own_tokens
 from sluice.modalities.imaging.settings import individual_settings
 from sluice.modalities.imaging.sources import object_paths, require_unchanged
 from sluice.modalities.shared.plan import kept_subjects, product_is_on
@@ -98,8 +99,10 @@ def _own_tokens(job: Job, subjects: set[str]) -> dict[str, frozenset[str]]:
         job.note_input(job.layout.people(modality))
         table = job.vault.read(job.layout.people(modality))
         tables.append(table[table["subject"].isin(subjects) & ~table["kind"].isin(_NO_TOKENS)])
-    people = pd.concat(tables, ignore_index=True)
-    return {str(s): frozenset(rows) for s, rows in people.groupby("subject")["value"]}
+    found: dict[str, set[str]] = {}
+    for row in pd.concat(tables, ignore_index=True).itertuples():
+        found.setdefault(str(row.subject), set()).update(own_tokens(str(row.kind), str(row.value)))
+    return {subject: frozenset(tokens) for subject, tokens in found.items()}
 
 
 def _written(job: Job, renewer: Renewer, path: Path, out: Path) -> bool:

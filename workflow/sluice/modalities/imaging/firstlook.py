@@ -25,7 +25,7 @@ from sluice.dicom.rewrite import OTHER_FORMS
 from sluice.dicom.values import parse_date, parse_time
 from sluice.errors import SluiceError
 from sluice.modalities.imaging.headers import UNREADABLE
-from sluice.modalities.imaging.roles import identifiers, role
+from sluice.modalities.imaging.roles import identifiers, own_tokens, role
 
 _CHARSET, _CLASS, _INSTANCE = 0x00080005, 0x00080016, 0x00080018
 _DATE, _TIME = 0x00080020, 0x00080030
@@ -84,9 +84,10 @@ class FirstLook:
             seen.add(key)
             stored = RawDataElement(BaseTag(tag), vr, len(value), value, 0, form.implicit, True)
             try:
-                own.update(text for _, text in identifiers(_element(stored, encodings)))
+                found_here = identifiers(_element(stored, encodings))
             except UNREADABLE:
                 continue  # no value that a text could repeat
+            own.update(token for kind, text in found_here for token in own_tokens(kind, text))
         return look
 
     def _by_objects(self, path: Path) -> Look:
@@ -95,7 +96,8 @@ class FirstLook:
         look = _look(texts)
         own = self.tokens.setdefault(look.participant, set())
         for _, element in walk_elements(dataset):
-            own.update(text for kind, text in identifiers(element) if kind != "uid")
+            for kind, text in identifiers(element):
+                own.update(own_tokens(kind, text) if kind != "uid" else [])
         return look
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import FileDataset
+from pydicom.errors import BytesLengthException
 
 from sluice.dicom.eligibility import ObjectFacts, classify
 from sluice.dicom.values import DUMMIES
@@ -39,7 +40,7 @@ _DUMMIES = frozenset({DUMMIES["LO"], DUMMIES["AS"]})
 #: What pydicom raises for values that do not fit their VR, or that miss one they depend on.
 UNREADABLE = (
     *(ValueError, TypeError, OverflowError, LookupError, AttributeError, NotImplementedError),
-    *(EOFError, struct.error),
+    *(EOFError, struct.error, BytesLengthException),
 )
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableSequence
 
-from pydicom.datadict import dictionary_has_tag, keyword_for_tag
+from pydicom.datadict import dictionary_has_tag, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import DataElement
 
 from sluice.config.cohort import Role
 from sluice.dicom.rules import DATES, TEXT, load_rules
 from sluice.dicom.values import is_standard_uid
+from sluice.dicom.vocabulary import listed
 
 _PATIENT_GROUP = 0x0010
 _BIRTH_DATE = 0x00100030
+_ADDRESS = 0x00101040
+_WORD = re.compile(r"[^\W_]+")
+# Kinds of every modality that are the participant's own; staff and places are not.
+_NOT_WHOLE = frozenset({"staff", "institution"})
 # Family, given and middle name: what follows in a PN is a title or an honorific.
 _NAME_COMPONENTS = 3
 
@@ -54,9 +60,9 @@ def _unlisted(tag: int, vr: str) -> Role:
 def identifiers(element: DataElement) -> list[tuple[str, str]]:
     """Return (kind, value) of the direct identifiers and UIDs that an element holds.
 
-    Kinds are ``name`` (a whole PN and each of its components), ``uid``, ``birth_date``,
-    ``institution``, else the element's keyword. A machine's serial number, descriptions and UIDs of
-    the standard are none: a tier may keep them.
+    Kinds are ``name`` (a participant's whole PN and each of its components), ``staff`` (anybody
+    else's), ``uid``, ``birth_date``, ``institution``, else the element's keyword. A machine's
+    serial number, descriptions and UIDs of the standard are none: a tier may keep them.
     """
     tag, vr = int(element.tag), element.VR
     if vr == "SQ":
@@ -65,7 +71,8 @@ def identifiers(element: DataElement) -> list[tuple[str, str]]:
     if vr == "UI":
         return [("uid", text) for text in texts if not is_standard_uid(text)]
     if vr == "PN":
-        return [("name", name) for text in texts for name in _names(text)]
+        kind = "name" if tag >> 16 == _PATIENT_GROUP else "staff"
+        return [(kind, name) for text in texts for name in _names(text)]
     if tag == _BIRTH_DATE:
         return [("birth_date", text) for text in texts]
     if element.tag.is_private or role(tag, vr) != "direct":
@@ -87,3 +94,16 @@ def values_of(element: DataElement) -> list[object]:
     if value is None or isinstance(value, bytes):
         return []
     return list(value) if isinstance(value, MutableSequence) else [value]
+
+
+def own_tokens(kind: str, text: str) -> list[str]:
+    """Return what of an identifier no kept text may contain.
+
+    A participant's own names and numbers go whole. Of an address, an institution or somebody else's
+    name, words that the closed list has (``center``, ``bone``) say nothing of the participant.
+    """
+    tag = tag_for_keyword(kind)
+    patients = tag is not None and tag >> 16 == _PATIENT_GROUP and tag != _ADDRESS
+    if patients or (tag is None and kind not in _NOT_WHOLE):
+        return [text]
+    return [word for word in _WORD.findall(text) if word.casefold() not in listed()]
