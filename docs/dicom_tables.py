@@ -113,6 +113,7 @@ def code_rows() -> Iterator[Row]:
     from pydicom.sr._snomed_dict import mapping
 
     found: dict[tuple[str, str], str] = {}
+    words: Any
     for scheme, words in concepts.items():
         for codes in words.values():
             for value, (meaning, _) in codes.items():
