@@ -24,6 +24,7 @@ SHORT = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"}
     | {b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
+PIXELS = 0x7FE00010
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 #: Deeper nesting is no object but an attack on its reader.
 MAX_DEPTH = 32
@@ -60,6 +61,24 @@ def scan(data: Bytes, at: int, end: int, form: Form) -> list[Element]:
     return found
 
 
+def scan_object(data: Bytes, at: int, end: int, form: Form) -> tuple[list[Element], int]:
+    """Return the elements of an object and where they end.
+
+    What follows the pixels is left out, whatever it is: the standard has signatures and padding
+    there, which are never copied, and a file may have anything.
+
+    Raises
+    ------
+    SluiceError
+        As :func:`scan` does.
+    """
+    found, stop = _scan(data, at, end, form, 0, last=PIXELS)
+    complete = bool(found) and found[-1][0] == PIXELS
+    if stop < end and not complete and any(data[stop:end]):
+        raise unreadable(found[-1][0] if found else None)
+    return found, stop
+
+
 def scan_group(data: Bytes, at: int, group: int) -> tuple[list[Element], int]:
     """Return the explicit elements of one group from ``at`` on, and where they end."""
     return _scan(data, at, len(data), EXPLICIT, 0, group)
@@ -85,9 +104,12 @@ def items(data: Bytes, element: Element, form: Form) -> Iterator[list[Element]]:
 
 
 def _scan(
-    data: Bytes, at: int, end: int, form: Form, depth: int, only: int = -1
+    data: Bytes, at: int, end: int, form: Form, depth: int, only: int = -1, last: int = -1
 ) -> tuple[list[Element], int]:
-    """Walk to ``end``, to the delimiter of the item that is walked, or to a group not asked for."""
+    """Walk to ``end``, to the delimiter of the item that is walked, or as far as is asked for.
+
+    ``only``: the group to stay in; ``last``: the tag to stop behind.
+    """
     found: list[Element] = []
     implicit, head, long = form.implicit, form.head.unpack_from, form.length.unpack_from
     vr = b""
@@ -124,6 +146,8 @@ def _scan(
                 raise cut_short(tag)
             found.append((tag, vr, at, value, stop))
             at = stop
+            if tag == last:
+                break
     except struct.error:
         raise cut_short(found[-1][0] if found else None) from None
     if depth:

@@ -21,8 +21,8 @@ from sluice.dicom.elements import (
     Bytes,
     Form,
     cut_short,
-    scan,
     scan_group,
+    scan_object,
 )
 from sluice.errors import SluiceError
 
@@ -35,11 +35,16 @@ _MOST_INFLATION = 1100
 
 @dataclass(frozen=True)
 class Layout:
-    """What the walk found. ``header_bytes`` counts everything outside group 7FE0."""
+    """What the walk found.
+
+    ``header_bytes`` counts everything outside group 7FE0. Behind ``end`` lies nothing of the
+    object; a deflated file is taken whole.
+    """
 
     transfer_syntax: str
     has_prefix: bool
     header_bytes: int
+    end: int
 
 
 def form_of(syntax: str) -> Form:
@@ -68,9 +73,9 @@ def walk(data: Bytes) -> Layout:
     body = data
     if syntax == _DEFLATED:
         body, at = _inflate(data[at:]), 0
-    found = scan(body, at, len(body), form_of(syntax))
-    header = sum(end - start for tag, _, start, _, end in found if tag >> 16 != 0x7FE0)
-    return Layout(syntax, has_prefix, header)
+    found, end = scan_object(body, at, len(body), form_of(syntax))
+    header = sum(stop - start for tag, _, start, _, stop in found if tag >> 16 != 0x7FE0)
+    return Layout(syntax, has_prefix, header, end if body is data else len(data))
 
 
 def meta(data: Bytes, at: int) -> tuple[str, int]:

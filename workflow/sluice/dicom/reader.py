@@ -109,7 +109,7 @@ def _bytes(path: Path) -> bytes | mmap.mmap:
 
 def _parse(data: bytes | mmap.mmap, found: Layout) -> FileDataset:
     try:
-        dataset = pydicom.dcmread(BytesIO(data), force=not found.has_prefix)
+        dataset = pydicom.dcmread(BytesIO(data[: found.end]), force=not found.has_prefix)
     except (InvalidDicomError, RecursionError, *UNREADABLE):
         raise _refused("cannot be parsed as DICOM", "exclude it") from None
     if not isinstance(dataset, FileDataset):

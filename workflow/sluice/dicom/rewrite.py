@@ -62,7 +62,7 @@ from sluice.dicom.elements import (
     Element,
     Form,
     items,
-    scan,
+    scan_object,
 )
 from sluice.dicom.layout import IMPLICIT_SYNTAX, meta
 from sluice.dicom.pixels import native_bytes, samples_expected
@@ -170,7 +170,7 @@ class Rewriter:
         if syntax in OTHER_FORMS or not UID(syntax).is_transfer_syntax or UID(syntax).is_private:
             raise UncommonError
         form = IMPLICIT if syntax == IMPLICIT_SYNTAX else EXPLICIT
-        found = scan(data, at, len(data), form)
+        found, _ = scan_object(data, at, len(data), form)
         by_tag = {element[0]: element for element in _in_order(found)}
         kind = self._kind(data, by_tag, form)
         return kind.rewrite(data, found, by_tag, syntax)

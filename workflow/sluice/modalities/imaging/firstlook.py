@@ -18,7 +18,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.tag import BaseTag
 
-from sluice.dicom.elements import EXPLICIT, IMPLICIT, Bytes, Element, Form, items, scan
+from sluice.dicom.elements import EXPLICIT, IMPLICIT, Bytes, Element, Form, items, scan_object
 from sluice.dicom.layout import IMPLICIT_SYNTAX, meta
 from sluice.dicom.reader import PROGRAMS, read, walk_elements
 from sluice.dicom.rewrite import OTHER_FORMS
@@ -109,7 +109,7 @@ def _common(data: Bytes) -> tuple[list[Element], Form] | None:
     if not syntax or syntax in OTHER_FORMS:
         return None
     form = IMPLICIT if syntax == IMPLICIT_SYNTAX else EXPLICIT
-    return scan(data, at, len(data), form), form
+    return scan_object(data, at, len(data), form)[0], form
 
 
 def _naming(data: Bytes, found: list[Element], form: Form) -> Iterator[tuple[int, str, bytes]]:
