@@ -85,7 +85,7 @@ IDENTITY_OFF: tuple[Swap, Swap] = (
     (r"return new_uid\(self\.uids, original\)", "return original"),
 )
 #: A participant's own names and numbers are cut out of whatever text a rule lets pass.
-OWN_TOKENS_OFF: tuple[Swap] = ((r"own_tokens=tokens\.get\(subject, frozenset\(\)\),", ""),)
+OWN_TOKENS_OFF: tuple[Swap] = ((r"own_tokens=tokens\.get\(str\(subject\), frozenset\(\)\),", ""),)
 
 
 @pytest.fixture(scope="module")

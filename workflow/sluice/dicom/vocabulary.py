@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 
 from sluice.resources import resource
 
@@ -49,18 +50,18 @@ _DAY = re.compile(
 def listed() -> dict[str, str]:
     """Return the closed word list: case-folded word to its only spelling."""
     spelling: dict[str, str] = {}
-    for word in _words("vocabulary.txt"):
+    for word in _words(resource("dicom", "vocabulary.txt")):
         spelling.setdefault(word.casefold(), word)
     return spelling
 
 
 @cache
 def _technical() -> frozenset[str]:
-    return frozenset(_words("technical_words.txt")) | listed().keys()
+    return frozenset(_words(resource("dicom", "technical_words.txt"))) | listed().keys()
 
 
-def _words(name: str) -> list[str]:
-    lines = resource("dicom", name).read_text(encoding="utf-8").splitlines()
+def _words(page: Path) -> list[str]:
+    lines = page.read_text(encoding="utf-8").splitlines()
     return [word for line in lines if not line.startswith("#") for word in line.split()]
 
 

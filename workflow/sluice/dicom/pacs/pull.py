@@ -160,7 +160,10 @@ def _study(
         fetched.changed |= listed is not None and set(listed.instances) != set(listing.instances)
         fetched.expected = listing.expected
         fetched.received = len(listing.instances) - len(lacking)
-        if not lacking or lacking == lacked:
+        # An archive that is busy may list fewer objects than it counts; it is asked again.
+        complete = listing.expected is None or len(listing.instances) >= listing.expected
+        unchanged = listed is not None and set(listed.instances) == set(listing.instances)
+        if (not lacking and complete) or (lacking == lacked and unchanged):
             return
         listed, lacked = listing, lacking
         try:
