@@ -56,6 +56,7 @@ class Place:
 def image(number: str, study: str, **elements: object) -> FileDataset:
     dataset = read(BUNDLED / "CT_small.dcm")
     dataset.PatientID, dataset.PatientName, dataset.InstitutionName = number, NAME, WARD
+    dataset.BodyPartExamined = "CHEST"
     dataset.StudyInstanceUID, dataset.SOPInstanceUID = study, generate_uid()
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     for keyword, value in elements.items():
@@ -194,3 +195,24 @@ def test_a_wrong_place_is_told_and_nothing_is_written(
     done = place.run()
     assert isinstance(done.exception, SluiceError) and message in str(done.exception)
     assert not place.report.exists() and not list(place.target.glob("*.dcm"))
+
+
+def test_registered_leaves_out_what_nobody_may_waive(place: Place) -> None:
+    for path, part in zip(sorted(place.source.rglob("*.dcm")), ["CHEST", "HEAD"] * 4, strict=True):
+        dataset = read(path)
+        dataset.BodyPartExamined = part
+        dataset.save_as(path)
+    assert place.run(tier="registered").exit_code == 0
+    found = place.counts()
+    assert found["quarantined"] == {"the tier does not hold it: region_head": 4}
+    assert (found["files_out"], found["may_show_a_face"]) == (4, 0)
+
+
+def test_controlled_counts_what_may_show_a_face_and_says_so(place: Place) -> None:
+    for path in place.source.rglob("*.dcm"):
+        dataset = read(path)
+        dataset.BodyPartExamined = "HEAD"
+        dataset.save_as(path)
+    run = place.run()
+    assert place.counts()["may_show_a_face"] == place.counts()["files_out"] == 8
+    assert "8 may show a face: deface them" in run.output

@@ -12,9 +12,13 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from tests.dicom.corpus import BUNDLED
 
+from sluice.dicom.elements import scan_object
 from sluice.dicom.eligibility import ObjectFacts, classify, eligible
+from sluice.dicom.header import Header
+from sluice.dicom.layout import form_of, meta
 from sluice.dicom.reader import read
 from sluice.errors import SluiceError
+from sluice.modalities.imaging.headers import UNREADABLE
 
 REGISTERED: Mapping[str, Any] = {
     "kinds": ["ct", "mr", "dx", "cr"],
@@ -144,3 +148,20 @@ def test_every_real_object_gets_an_answer(shared_data: Path) -> None:
         except SluiceError:
             continue
     assert None in answers and len(answers) > 3
+
+
+def test_a_header_read_by_its_bytes_tells_what_pydicom_tells() -> None:
+    compared = 0
+    for path in sorted(BUNDLED.rglob("*.dcm")):
+        data = path.read_bytes()
+        try:
+            expected = classify(read(path))
+            syntax, at = meta(data, 132)
+            form = form_of(syntax)
+            found, _ = scan_object(data, at, len(data), form)
+        except (SluiceError, *UNREADABLE):
+            continue  # nothing is told of it, by either
+        if form.head.format.startswith("<") and not syntax.endswith(".99"):
+            assert classify(Header(data, found, form)) == expected, path.name
+            compared += 1
+    assert compared > 50

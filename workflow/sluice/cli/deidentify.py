@@ -61,3 +61,7 @@ def _summary(report: Report) -> None:
     click.echo(f"{report.files_out} of {report.files_in} files de-identified")
     for reason, count in report.quarantined.most_common():
         click.echo(f"  {count} quarantined: {reason}")
+    if report.faces:
+        click.echo(
+            f"  {report.faces} may show a face: deface them before anybody receives them", err=True
+        )

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydicom.dataset import Dataset, FileDataset
-
+from sluice.dicom.header import Values
 from sluice.dicom.pixels import kind_of
 from sluice.dicom.words import body_parts
 from sluice.errors import SluiceError
@@ -59,7 +58,7 @@ class ObjectFacts:
     overlay_in_pixels: bool
 
 
-def classify(dataset: FileDataset) -> ObjectFacts:
+def classify(dataset: Values) -> ObjectFacts:
     """Read the facts of an object."""
     kind = kind_of(dataset)
     image_type = [str(value).upper() for value in _many(dataset.get("ImageType"))]
@@ -117,7 +116,7 @@ def eligible(facts: ObjectFacts, tier_rules: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _region(dataset: Dataset) -> tuple[str, bool]:
+def _region(dataset: Values) -> tuple[str, bool]:
     """Return region and "a face may be seen"; doubt and ignorance both mean a head."""
     stated = [str(dataset.get("BodyPartExamined") or ""), *_coded_regions(dataset)]
     found = [_look_up(text) for text in stated if text]
@@ -137,7 +136,7 @@ def _look_up(text: str) -> tuple[str, bool] | None:
     return body_parts().get("".join(_WORD.findall(text.upper())))
 
 
-def _coded_regions(dataset: Dataset) -> list[str]:
+def _coded_regions(dataset: Values) -> list[str]:
     items = [*_many(dataset.get("AnatomicRegionSequence"))]
     for group in _many(dataset.get("SharedFunctionalGroupsSequence")):
         for frame in _many(group.get("FrameAnatomySequence")):
@@ -145,12 +144,12 @@ def _coded_regions(dataset: Dataset) -> list[str]:
     return [str(item.get("CodeMeaning") or "?") for item in items]
 
 
-def _hint_texts(dataset: Dataset) -> list[str]:
+def _hint_texts(dataset: Values) -> list[str]:
     texts = [str(dataset.get(keyword) or "").upper() for keyword in _HINTS]
     return [_C_SPINE.sub("CSPINE", text) for text in texts]
 
 
-def _extent(dataset: Dataset) -> float:
+def _extent(dataset: Values) -> float:
     """Return the longest side of the picture in mm, 0 where spacing is not told."""
     spacing = [_real(value) for value in _many(dataset.get("PixelSpacing"))] or [0.0]
     sides = (_whole(dataset.get("Rows")), _whole(dataset.get("Columns")))
@@ -158,7 +157,7 @@ def _extent(dataset: Dataset) -> float:
     return max(*(side * max(spacing) for side in sides), depth)
 
 
-def _overlay_in_pixels(dataset: Dataset) -> bool:
+def _overlay_in_pixels(dataset: Values) -> bool:
     for group in range(0x6000, 0x6020, 2):
         if (group, 0x0102) in dataset and (group, 0x3000) not in dataset:
             return True

@@ -9,6 +9,7 @@ from functools import cache
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import get_expected_length
 
+from sluice.dicom.header import Values
 from sluice.errors import SluiceError
 from sluice.resources import resource
 
@@ -28,9 +29,9 @@ def _kinds() -> dict[str, str]:
         return {row["uid"]: row["kind"] for row in csv.DictReader(stream)}
 
 
-def kind_of(dataset: Dataset) -> str:
+def kind_of(dataset: Values) -> str:
     """Return the kind of object that its SOP class names, ``other`` if the list lacks it."""
-    return _kinds().get(str(dataset.SOPClassUID), "other")
+    return _kinds().get(str(dataset.get("SOPClassUID")), "other")
 
 
 def needs_pixels(dataset: Dataset) -> bool:

@@ -19,6 +19,8 @@ from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_eleme
 from pydicom.tag import BaseTag
 
 from sluice.dicom.elements import EXPLICIT, IMPLICIT, Bytes, Element, Form, items, scan_object
+from sluice.dicom.eligibility import ObjectFacts, classify
+from sluice.dicom.header import Header, Values
 from sluice.dicom.layout import IMPLICIT_SYNTAX, meta
 from sluice.dicom.reader import PROGRAMS, read, walk_elements
 from sluice.dicom.rewrite import OTHER_FORMS
@@ -36,12 +38,16 @@ _BIRTH_DATE = 0x00100030
 
 @dataclass(frozen=True)
 class Look:
-    """One file: its participant (number and issuer), study and instance, and the study's start."""
+    """One file: its participant (number and issuer), study and instance, and the study's start.
+
+    ``facts`` are what a tier judges the object by.
+    """
 
     participant: tuple[str, str]
     study: str
     instance: str
     start: datetime | None
+    facts: ObjectFacts
 
 
 @dataclass
@@ -72,7 +78,7 @@ class FirstLook:
             for tag, _, _, value, end in found
             if tag in _WANTED
         }
-        look = _look(texts)
+        look = _look(texts, Header(data, found, form))
         encodings = convert_encodings(
             [name.strip() for name in texts.get(_CHARSET, "").split("\\")]
         )
@@ -93,7 +99,7 @@ class FirstLook:
     def _by_objects(self, path: Path) -> Look:
         dataset = read(path)
         texts = {tag: str(dataset[tag].value or "") for tag in _WANTED if tag in dataset}
-        look = _look(texts)
+        look = _look(texts, dataset)
         own = self.tokens.setdefault(look.participant, set())
         for _, element in walk_elements(dataset):
             for kind, text in identifiers(element):
@@ -141,7 +147,7 @@ def _element(stored: RawDataElement, encodings: list[str]) -> DataElement:
     return convert_raw_data_element(stored, encoding=encodings)
 
 
-def _look(texts: dict[int, str]) -> Look:
+def _look(texts: dict[int, str], header: Values) -> Look:
     study, instance = texts.get(_STUDY, ""), texts.get(_INSTANCE, "")
     if not study or not instance or not texts.get(_CLASS):
         raise SluiceError("A DICOM file has no SOP class, SOP instance or study", mend="exclude it")
@@ -152,4 +158,4 @@ def _look(texts: dict[int, str]) -> Look:
     number = texts.get(_PATIENT, "")
     # Without a number nothing joins two studies of a person.
     participant = (number, texts.get(_ISSUER, "")) if number else ("", study)
-    return Look(participant, study, instance, start)
+    return Look(participant, study, instance, start, classify(header))

@@ -18,17 +18,21 @@ from typing import Any
 import pandas as pd
 
 from sluice.config import load_policy
+from sluice.dicom.eligibility import eligible
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.renew import Renewer
 from sluice.errors import SluiceError
 from sluice.files import sha256_file
 from sluice.identity import Pseudonyms, Vault
 from sluice.modalities.imaging.firstlook import FirstLook, Look
-from sluice.modalities.imaging.settings import individual_settings
+from sluice.modalities.imaging.settings import ImagingSettings, individual_settings
 from sluice.resources import shipped
 
 #: The tiers that have a preset: what the shipped default policy says of them.
 TIERS = ("controlled", "registered")
+#: Tiers whose exclusions nobody may waive: regions, faces and kinds of object (policy decision 15).
+#: In any other, whether an object may show a face is counted and for a person to decide.
+STRICT = frozenset({"registered"})
 # Files that one process takes at a time: enough for what it remembers of a study to pay.
 _BATCH = 256
 _CROSSWALK = ["source", "sop_old", "sop_new", "person_old", "person"]
@@ -45,6 +49,7 @@ class Report:
     quarantined: Counter[str] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
     options: Counter[str] = field(default_factory=Counter)
+    faces: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for writing, counters sorted by name."""
@@ -54,6 +59,7 @@ class Report:
             "quarantined": dict(sorted(self.quarantined.items())),
             "actions": dict(sorted(self.actions.items())),
             "options": dict(sorted(self.options.items())),
+            "may_show_a_face": self.faces,
         }
 
 
@@ -77,11 +83,10 @@ class _Done:
     options: Counter[str] = field(default_factory=Counter)
 
 
-def preset(tier: str) -> Profile:
-    """Return what the default policy lets a tier keep of a header."""
+def preset(tier: str) -> ImagingSettings:
+    """Return what the default policy says of a tier's images."""
     policy = load_policy(shipped() / "config", "default")
-    settings = individual_settings(policy.tiers[tier].modalities["imaging"], tier)
-    return Profile.from_policy(settings.profile(tier))
+    return individual_settings(policy.tiers[tier].modalities["imaging"], tier)
 
 
 def deidentify_folder(
@@ -96,7 +101,7 @@ def deidentify_folder(
     target
         Gets ``<new SOP instance UID>.dcm``. It may hold other files.
     tier
-        One of :data:`TIERS`.
+        One of :data:`TIERS`. Those of :data:`STRICT` quarantine what they may not hold.
     vault
         Its keys make the new identities; it gets ``crosswalk.parquet``.
     progress
@@ -104,12 +109,15 @@ def deidentify_folder(
     processes
         How many work at once.
     """
-    profile = preset(tier)
+    settings = preset(tier)
+    profile = Profile.from_policy(settings.profile(tier))
     files = sorted(p for p in source.rglob("*") if p.is_file() and not p.is_symlink())
     report = Report(files_in=len(files))
     first = FirstLook()
     looks, refused = _look_at_all(files, first, progress)
     refused |= _conflicts(looks)
+    if tier in STRICT:
+        refused |= _excluded(looks, settings, refused)
     report.quarantined.update(refused.values())
     pseudonyms = vault.pseudonyms("folder", tier, "series")
     batches = list(_batches(looks, refused, first, profile, vault, pseudonyms, target))
@@ -118,6 +126,7 @@ def deidentify_folder(
         done += len(batch.files)
         progress("written", done, len(files))
         report.files_out += len(result.renewed)
+        report.faces += sum(looks[path].facts.face for path in result.renewed)
         report.quarantined.update(result.refused.values())
         report.actions.update(result.actions)
         report.options.update(result.options)
@@ -166,6 +175,18 @@ def _conflicts(looks: dict[Path, Look]) -> dict[Path, str]:
     shared = {study for study, found in people.items() if len(found) > 1}
     mixed = [path for path, look in looks.items() if look.study in shared]
     return refused | dict.fromkeys(mixed, "two participants in one study")
+
+
+def _excluded(
+    looks: dict[Path, Look], settings: ImagingSettings, refused: dict[Path, str]
+) -> dict[Path, str]:
+    """Return why the tier may not hold files that nothing else speaks against."""
+    rules = settings.eligibility
+    return {
+        path: f"the tier does not hold it: {reason}"
+        for path, look in looks.items()
+        if path not in refused and (reason := eligible(look.facts, rules))
+    }
 
 
 def _batches(
