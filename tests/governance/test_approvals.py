@@ -8,9 +8,9 @@ from tests.release.world import ROLES, World
 from sluice.errors import SluiceError
 from sluice.files import read_json, write_json
 from sluice.governance.approvals import approve, check, signed_by
-from sluice.governance.signing import is_signed, public_key, sign
 from sluice.ledger.chain import Ledger
 from sluice.release.verify import check_bag
+from sluice.signing import is_signed, public_key, sign
 
 TIER = "controlled"
 

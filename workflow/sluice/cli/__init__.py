@@ -21,6 +21,7 @@ _COMMANDS = {
     "status": "look",
     "explain": "look",
     "approve": "decide",
+    "waive": "decide",
     "publish": "decide",
     "verify": "decide",
     "clean": "setup",

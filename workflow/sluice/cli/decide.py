@@ -1,4 +1,4 @@
-"""`sluice approve`, `publish`, `verify`: decisions, and the check that anybody can make."""
+"""`sluice approve`, `waive`, `publish`, `verify`: decisions, and a check for anybody."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sluice.cli.options import with_config, with_release
 from sluice.config import Config
 from sluice.errors import SluiceError
 from sluice.governance.approvals import approve as sign
+from sluice.governance.waivers import sign_waiver
 from sluice.release.publish import publish as put
 from sluice.release.verify import verify as check
 
@@ -34,6 +35,15 @@ def approve(release: str, role: str, key: Path, tier: str | None, config_file: P
     for name in _tiers(config, tier):
         sign(config, name, role, key)
         click.echo(f"{release} {name}: signed as {role}")
+
+
+@click.command()
+@click.argument("name", metavar="COHORT/NAME")
+@click.option("--key", required=True, type=click.Path(path_type=Path), help="Your private SSH key.")
+@with_config
+def waive(name: str, key: Path, config_file: Path) -> None:
+    """Sign a waiver: waivers/COHORT/NAME.yaml, which a release file then names."""
+    click.echo(f"{name}: signed as {sign_waiver(config_file, name, key)}")
 
 
 @click.command()

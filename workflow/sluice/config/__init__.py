@@ -15,6 +15,7 @@ from sluice.config.release import Release
 from sluice.config.roles import refuse_open_fields
 from sluice.config.settings import STAGES, Settings, Stage, settings_for
 from sluice.config.site import Site
+from sluice.config.waivers import Waiver, load_waiver, waiver_file, waivers_of
 from sluice.errors import SluiceError
 
 __all__ = [
@@ -28,12 +29,15 @@ __all__ = [
     "Settings",
     "Site",
     "Stage",
+    "Waiver",
     "load_approvers",
     "load_cohort",
     "load_policy",
     "load_release",
     "load_site",
+    "load_waiver",
     "part_names",
+    "waiver_file",
 ]
 
 
@@ -46,6 +50,7 @@ class Config:
     cohort: Cohort
     policy: Policy
     release: Release
+    waivers: list[Waiver]
     layout: Layout
 
     def settings(
@@ -53,7 +58,7 @@ class Config:
     ) -> Settings:
         """Return the sections that ``stage`` may see."""
         return settings_for(
-            stage, self.cohort, self.policy, self.release, self.site, tier, modality
+            stage, self.cohort, self.policy, self.release, self.site, self.waivers, tier, modality
         )
 
     def parts(self, modality: str) -> list[str]:
@@ -104,12 +109,14 @@ class Config:
                     mend=f"add {source} to `tiers`",
                 )
         refuse_open_fields(cohort, policy, list(release.tiers))
+        waivers = waivers_of(folder, release, load_approvers(site)) if release.waivers else []
         return cls(
             file=file,
             site=site,
             cohort=cohort,
-            policy=policy,
+            policy=_with_statements(policy, waivers),
             release=release,
+            waivers=waivers,
             layout=Layout(site.raw, site.work, site.vault, site.store, cohort_name, version),
         )
 
@@ -162,6 +169,16 @@ def load_policy(folder: Path, name: str) -> Policy:
 def load_approvers(site: Site) -> Approvers:
     """Load ``approvers.yaml``."""
     return parse(Approvers, read_yaml(site.approvers), site.approvers.name)
+
+
+def _with_statements(policy: Policy, waivers: list[Waiver]) -> Policy:
+    """Return the policy whose tiers say what was waived, wherever their statements are shown."""
+    tiers = dict(policy.tiers)
+    for waiver in waivers:
+        rules = tiers[waiver.tier]
+        said = {"statements": [*rules.statements, waiver.statement]}
+        tiers[waiver.tier] = rules.model_copy(update=said)
+    return policy.model_copy(update={"tiers": tiers})
 
 
 def _overlay(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:

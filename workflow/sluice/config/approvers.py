@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from sluice.config.loader import Model
+from sluice.errors import SluiceError
+from sluice.signing import bare_key
 
 
 class Approver(Model):
@@ -26,3 +28,26 @@ class Approvers(Model):
     builders: list[str] = Field(
         default_factory=list, description="Public keys that belong to builders: never accepted"
     )
+
+    def holder(self, role: str, key: str) -> Approver:
+        """Return who holds ``key`` (type and base-64 body) in ``role``.
+
+        Raises
+        ------
+        SluiceError
+            If the key belongs to a builder, or to nobody of the role.
+        """
+        if key in {bare_key(builder) for builder in self.builders}:
+            raise SluiceError(
+                "The key belongs to a builder, who may not sign",
+                where=f"role {role}",
+                mend="let somebody sign who did not build the release",
+            )
+        for approver in self.approvers:
+            if bare_key(approver.key) == key and role in approver.roles:
+                return approver
+        raise SluiceError(
+            "The key may not sign for this role",
+            where=f"role {role}",
+            mend="add its public half with the role to approvers.yaml, or use another key",
+        )

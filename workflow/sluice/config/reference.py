@@ -19,6 +19,7 @@ from sluice.config.pacs import Pacs
 from sluice.config.policy import Policy
 from sluice.config.release import Release
 from sluice.config.site import Site
+from sluice.config.waivers import Waiver
 from sluice.console import guard
 from sluice.errors import SluiceError
 from sluice.files import write_text
@@ -32,6 +33,7 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
     "policy": (Policy, "policies/<policy>.yaml"),
     "release": (Release, "releases/<cohort>/<version>.yaml"),
     "approvers": (Approvers, "approvers.yaml"),
+    "waiver": (Waiver, "waivers/<cohort>/<name>.yaml"),
     "pacs": (Pacs, "pacs.yaml"),
 }
 

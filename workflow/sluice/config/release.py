@@ -26,4 +26,8 @@ class Release(Model):
     carry_forward: list[str] = Field(
         default_factory=list, description="Public queries whose earlier sealed answer is kept"
     )
+    waivers: list[str] = Field(
+        default_factory=list,
+        description="Signed exceptions, by their names in waivers/<cohort>/; see docs/policy.md",
+    )
     changes: list[str] = Field(default_factory=list, description="What changed, for recipients")

@@ -20,6 +20,7 @@ from sluice.config.policy import (
 )
 from sluice.config.release import Release
 from sluice.config.site import Site
+from sluice.config.waivers import Waiver
 from sluice.errors import SluiceError
 from sluice.files import sha256_json
 
@@ -57,6 +58,7 @@ class Settings(Model):
     source: Literal["curated", "controlled"] | None = None
     linkage: Literal["series", "release"] | None = None
     modality: ModalityPolicy | None = None
+    waived: list[str] | None = None
     modalities: dict[str, ModalityPolicy] | None = None
     below: dict[str, ModalityPolicy] | None = None
     people: People | None = None
@@ -88,6 +90,7 @@ def settings_for(
     policy: Policy,
     release: Release,
     site: Site,
+    waivers: list[Waiver],
     tier: str | None = None,
     modality: str | None = None,
 ) -> Settings:
@@ -110,6 +113,8 @@ def settings_for(
             "reference_date": cohort.reference_date,
             "products": {n: p for n, p in rules.products.items() if p.modality == modality},
         }
+        if stage == "minimize":
+            values |= {"waived": sorted({w.waives for w in waivers if w.tier == tier})}
         if stage == "facts":
             values |= {"people": rules.people, "defined_by": cohort.defined_by}
         if stage == "apply":
@@ -141,6 +146,7 @@ def settings_for(
         below = policy.tiers[rules.source].modalities if rules.source != "curated" else {}
         values |= {
             "source": rules.source,
+            "waived": sorted({w.waives for w in waivers if w.tier in (tier, rules.source)}),
             "modality": None if joint else _modality(rules, tier, modality),
             "modalities": own if joint else None,
             "below": below if joint else None,

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sluice.config import Approvers, Config, load_approvers
-from sluice.config.approvers import Approver
 from sluice.errors import SluiceError
 from sluice.files import canonical_json, read_json, sha256_file, sha256_json, write_json, write_text
-from sluice.governance.signing import bare_key, fingerprint, is_signed, public_key, sign
+from sluice.governance.waivers import expired
 from sluice.ledger.chain import Ledger
 from sluice.release.verify import bundle_digest, check_bag
+from sluice.signing import fingerprint, is_signed, public_key, sign
 
 _REBUILD = "run `sluice run` again and let each role look at the new candidate"
 
@@ -91,7 +91,7 @@ def approve(config: Config, tier: str, role: str, key_file: Path) -> None:
             mend=f"it asks for: {', '.join(required)}",
         )
     key = public_key(key_file)
-    approver = _entitled(approvers, role, key)
+    approver = approvers.holder(role, key)
     said = message(config, tier, role, sealed(config, tier))
     folder = config.layout.approvals(tier)
     for other in required:
@@ -133,7 +133,7 @@ def check(config: Config, tier: str) -> list[str]:
             continue
         key = str(read_json(record_file).get("key", ""))
         try:
-            _entitled(approvers, role, key)
+            approvers.holder(role, key)
         except SluiceError as error:
             problems.append(f"role {role}: {error.what}")
             continue
@@ -144,6 +144,7 @@ def check(config: Config, tier: str) -> list[str]:
             problems.append(f"roles {signers[key]} and {role} were signed with one key")
         else:
             signers[key] = role
+    problems += expired(config, tier)
     return problems
 
 
@@ -167,21 +168,3 @@ def _required(approvers: Approvers, tier: str) -> list[str]:
             mend="add its roles under `required:`",
         )
     return sorted(set(roles))
-
-
-def _entitled(approvers: Approvers, role: str, key: str) -> Approver:
-    """Return the approver that holds ``key`` in ``role``."""
-    if key in {bare_key(builder) for builder in approvers.builders}:
-        raise SluiceError(
-            "The key belongs to a builder, who may not sign",
-            where=f"role {role}",
-            mend="let somebody sign who did not build the release",
-        )
-    for approver in approvers.approvers:
-        if bare_key(approver.key) == key and role in approver.roles:
-            return approver
-    raise SluiceError(
-        "The key may not sign for this role",
-        where=f"role {role}",
-        mend="add its public half with the role to approvers.yaml, or use another key",
-    )

@@ -43,7 +43,7 @@ def minimize(job: Job, out: Path) -> None:
         write_table(out / "instances.parquet", _pairs(instances, headers))
         return
     settings = individual_settings(job.settings.modality, job.tier)
-    reasons = exclusions(headers, settings)
+    reasons = exclusions(headers, settings, job.settings.waived or ())
     for reason, n in reasons.value_counts().sort_index().items():
         job.counts[f"instances excluded: {reason}"] += int(n)
     chosen = instances[reasons.isna().to_numpy()]

@@ -100,7 +100,7 @@ def _header_linkage(
     headers = wide_table(read_parts(job, partial(job.layout.curate, "imaging"), "tags"))
     headers = headers.reindex(curated["instance_id"])
     for tier in rules:
-        chosen = exclusions(headers, tier).isna().to_numpy()
+        chosen = exclusions(headers, tier, job.settings.waived or ()).isna().to_numpy()
         curated, headers = curated[chosen], headers[chosen]
     raw = header_profile(curated, headers)
     raw["first_day"] = curated.groupby("subject")["date"].min().dt.normalize()

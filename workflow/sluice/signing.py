@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sluice.errors import SluiceError
 
-NAMESPACE = "sluice-approval"
+#: What a signature is for: one over a candidate is none over a waiver.
+APPROVAL, WAIVER = "sluice-approval", "sluice-waiver"
 
 
 def bare_key(line: str) -> str:
@@ -35,9 +36,9 @@ def public_key(key_file: Path) -> str:
     return bare_key(done.stdout.decode())
 
 
-def sign(message: bytes, key_file: Path) -> str:
-    """Return an armoured signature over ``message`` in the namespace of approvals."""
-    done = _keygen(["-Y", "sign", "-n", NAMESPACE, "-f", str(key_file)], message)
+def sign(message: bytes, key_file: Path, namespace: str = APPROVAL) -> str:
+    """Return an armoured signature over ``message``, valid in one namespace only."""
+    done = _keygen(["-Y", "sign", "-n", namespace, "-f", str(key_file)], message)
     if done.returncode != 0:
         raise SluiceError(
             "ssh-keygen did not sign", mend="check the passphrase and the mode of the key file"
@@ -45,13 +46,13 @@ def sign(message: bytes, key_file: Path) -> str:
     return done.stdout.decode()
 
 
-def is_signed(message: bytes, signature: str, key: str) -> bool:
+def is_signed(message: bytes, signature: str, key: str, namespace: str = APPROVAL) -> bool:
     """Tell whether ``signature`` over ``message`` was made with the private half of ``key``."""
     with tempfile.TemporaryDirectory() as folder:
         allowed, armour = Path(folder) / "allowed_signers", Path(folder) / "signature"
-        allowed.write_text(f'signer namespaces="{NAMESPACE}" {bare_key(key)}\n', encoding="utf-8")
+        allowed.write_text(f'signer namespaces="{namespace}" {bare_key(key)}\n', encoding="utf-8")
         armour.write_text(signature, encoding="utf-8")
-        command = ["-Y", "verify", "-n", NAMESPACE, "-I", "signer", "-f", str(allowed)]
+        command = ["-Y", "verify", "-n", namespace, "-I", "signer", "-f", str(allowed)]
         return _keygen([*command, "-s", str(armour)], message).returncode == 0
 
 
