@@ -100,7 +100,11 @@ class Lab:
         write_table(layout.plan_people(tier), people.assign(kept=kept, class_id=0))
         part = load("imaging", "propose")(self.job("plan", tier), facts)
         states = {"studies": {"status": product, "reason": ""}}
-        plan = {"products": states, "modalities": {"imaging": part}}
+        plan = {
+            "products": states,
+            "modalities": {"imaging": part},
+            "recoding": {"quasi": []},
+        }
         write_json(layout.plan(tier), plan)
         return facts
 
@@ -111,7 +115,17 @@ class Lab:
             with job.writing(job.layout.data(tier, "imaging", part)) as out:
                 load("imaging", "apply")(job, out)
             counts += job.counts
+        self._people(tier)
         return counts
+
+    def _people(self, tier: str) -> None:
+        """Write the clinical table that the joint classes start from: persons and nothing else."""
+        folder = self.config.layout.data(tier, "clinical", "all")
+        found = self.crosswalk(tier).query("kind == 'person'")["new"].drop_duplicates()
+        write_table(
+            folder / "people.parquet", pd.DataFrame({"person": sorted(found)}, dtype=object)
+        )
+        write_table(folder / "visits.parquet", pd.DataFrame({"person": []}, dtype=object))
 
     def build(self, tier: str, suppressed: Iterable[str] = ()) -> None:
         self.minimize(tier)
@@ -203,7 +217,7 @@ def raw_lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     lab.amend("config.yaml", {k: f"../{k}" for k in ("raw", "work", "vault", "store")})
     imaging = YAML().load(folder / "config/cohorts/demo.yaml")["modalities"]["imaging"]
     lab.amend("cohorts/demo.yaml", {"modalities": {"imaging": {**imaging, "parts": 2}}})
-    requires = ["residual", "header_linkage", "pixel_digest", "image_utility"]
+    requires = ["residual", "header_linkage", "header_classes", "pixel_digest", "image_utility"]
     products = {"studies": {"requires": requires}}
     lab.amend("policies/demo.yaml", {"products": products}, "tiers", "registered")
     return lab

@@ -263,6 +263,7 @@ def test_the_attacks_work_on_raw_and_fail_on_the_release(lab, scores, tier):
     assert linkage.upper < linkage.evidence["raw"] / 2
     assert not {"sex", "age", "height"} & set(linkage.detail["told"])
     assert found["pixel_digest"].estimate == 1.0
+    assert {"region", "image_modality", "studies"} <= set(found["header_classes"].detail["told"])
     assert found["image_utility"].lower > 0.5
 
 
@@ -271,6 +272,11 @@ def test_a_policy_that_keeps_sex_and_age_is_caught_by_linkage(scores, weak):
     caught = weak.scores("controlled")["header_linkage"]
     assert {"sex", "age", "height"} <= set(caught.detail["told"])
     assert caught.lower > strict.upper
+    alone = [
+        s["header_classes"].detail["unique"]
+        for s in (weak.scores("controlled"), scores["controlled"])
+    ]
+    assert alone[0] > 2 * alone[1]
 
 
 def test_an_identifier_that_was_left_is_found(lab, tmp_path):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from sluice.attacks.equivalence import prosecutor
+from sluice.attacks.joint import released_wide
 from sluice.attacks.linkage import record_linkage
 from sluice.dicom.pixels import SAMPLES
 from sluice.dicom.reader import read
@@ -24,7 +26,8 @@ from sluice.modalities.imaging.selection import exclusions
 from sluice.modalities.imaging.settings import ImagingSettings, individual_settings
 from sluice.modalities.imaging.sources import raw_paths
 from sluice.modalities.shared.consent import people_of, truth_of
-from sluice.modalities.shared.plan import product_is_on
+from sluice.modalities.shared.plan import product_is_on, read_plan
+from sluice.planning import MISSING
 from sluice.scores import Score
 
 _SEED = 1
@@ -51,6 +54,7 @@ def scenarios(job: Job) -> list[Score]:
     return [
         _residual(job, files, curated),
         _header_linkage(job, files, curated, truth),
+        _header_classes(job, files),
         _pixel_digest(files, curated),
     ]
 
@@ -121,6 +125,21 @@ def _header_linkage(
         attacker_knows="each person's sex, age, size, machines and examinations, with errors",
         note="Compares what the released headers still tell of it; dates are attacked where the "
         "visits are. The control also knows the first day.",
+        detail=score.detail | {"told": told},
+    )
+
+
+def _header_classes(job: Job, files: pd.DataFrame) -> Score:
+    """Count classes of people who share the table's quasi-identifiers and what headers tell."""
+    quasi = read_plan(job)["recoding"]["quasi"]
+    shown = _released_profile(files).dropna(axis=1, how="all")
+    told = [str(name) for name in shown]
+    table = released_wide(job, quasi).join(shown.add_prefix("image ")).fillna(MISSING).astype(str)
+    score = prosecutor(table, list(table.columns), "header_classes", PRODUCT)
+    return replace(
+        score,
+        name="header_classes",
+        attacker_knows="the quasi-identifiers of the table, and all that the person's headers tell",
         detail=score.detail | {"told": told},
     )
 
