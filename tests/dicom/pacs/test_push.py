@@ -8,10 +8,8 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom.uid import UID
-from tests.dicom.corpus import CONTROLLED, identity
 from tests.dicom.pacs.gate import gate
 from tests.dicom.pacs.world import (
-    NAME,
     PATIENTS,
     PER_STUDY,
     PROTOCOLS,
@@ -21,22 +19,18 @@ from tests.dicom.pacs.world import (
     leaks,
 )
 
-from sluice.dicom.deidentify import deidentify, write
-from sluice.dicom.reader import read
 from sluice.files import read_json
 
 EVERY = PATIENTS * STUDIES * PER_STUDY
 
 
 def release(world: World) -> Path:
-    """De-identify what was fetched."""
+    """De-identify what was fetched, with the command that does it."""
     out = world.folder / "released"
-    out.mkdir()
-    for path in world.files:
-        source = read(path)
-        who = identity(person=f"S{source.PatientID[-1]}", own_tokens=frozenset({NAME}))
-        dataset, _ = deidentify(source, CONTROLLED, who)
-        write(dataset, out / f"{dataset.SOPInstanceUID}.dcm")
+    done = world.run("deidentify", world.dst / "studies", out, "--tier", "controlled",
+                     "--vault", world.folder / "vault",
+                     "--report", world.folder / "deidentified.json")  # fmt: skip
+    assert done.code == 0, done.said
     return out
 
 
