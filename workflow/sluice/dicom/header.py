@@ -10,8 +10,7 @@ import struct
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
-
+from sluice.dicom.dictionary import has_tag, tags, vr_of
 from sluice.dicom.elements import IMPLICIT, Bytes, Element, Form, items
 
 _NUMBERS = {"FD": "d", "FL": "f", "SL": "l", "SS": "h", "UL": "L", "US": "H"}
@@ -74,8 +73,8 @@ def _one(values: Any) -> Any:
 
 
 def _tag(keyword: str) -> int:
-    return int(tag_for_keyword(keyword) or 0)
+    return tags()[keyword]
 
 
 def _vr(tag: int) -> str:
-    return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
+    return vr_of(tag) if has_tag(tag) else "UN"

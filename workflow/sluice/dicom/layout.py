@@ -10,8 +10,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from pydicom.uid import UID
-
+from sluice.dicom.dictionary import is_transfer_syntax
 from sluice.dicom.elements import (
     BIG,
     EXPLICIT,
@@ -28,9 +27,23 @@ from sluice.errors import SluiceError
 
 IMPLICIT_SYNTAX, EXPLICIT_SYNTAX = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _BIG, _DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+#: Transfer syntaxes whose bytes are not little endian as they stand.
+OTHER_FORMS: Final = frozenset({_BIG, _DEFLATED})
 _FORMS: Final = {IMPLICIT_SYNTAX: IMPLICIT, _BIG: BIG}
 # A deflated data set larger than this many times its file is a bomb, not an image.
 _MOST_INFLATION = 1100
+#: Most bytes outside pixel data.
+MAX_HEADER: Final = 64 * 2**20
+#: Programs that an operating system would start if the file were run (PS3.15 notes the risk; the
+#: TIFF mark of a dual-personality file is harmless, and is zeroed like every preamble on writing).
+PROGRAMS: Final = (
+    *(b"MZ", b"\x7fELF", b"#!"),
+    *(b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"),
+)
+
+
+class UncommonError(Exception):
+    """The file is not of the common kind that is read by its bytes; pydicom must read it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ def walk(data: Bytes) -> Layout:
     syntax, at = meta(data, 132 if has_prefix else 0)
     if not syntax:
         syntax = _guess(data[at : at + 8])
-    if not UID(syntax).is_transfer_syntax or UID(syntax).is_private:
+    if not is_transfer_syntax(syntax):
         raise SluiceError(
             "A DICOM file has an unknown transfer syntax",
             where="(0002,0010)",
