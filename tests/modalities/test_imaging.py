@@ -42,7 +42,7 @@ def weak(raw_lab, tmp_path_factory):
     place = ("tiers", "controlled", "modalities", "imaging", "settings")
     settings = lab.config.policy.tiers["controlled"].modalities["imaging"].settings
     options = [*settings["options"], "retain_patient_characteristics"]
-    lab.amend("policies/default.yaml", {"options": options, "sex": True}, *place)
+    lab.amend("policies/demo.yaml", {"options": options, "sex": True}, *place)
     lab.intake()
     lab.curate()
     lab.build("controlled")
