@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sluice.config import Config
 from sluice.errors import SluiceError
-from sluice.files import read_json, read_table, write_table
+from sluice.files import read_json
+from sluice.files.tables import read_table, write_table
 from sluice.jobs import Job
 from sluice.planning import plan
 from tests.pipeline.tiny import ADDRESS, Tiny, make_tiny

@@ -14,16 +14,8 @@ from hypothesis import strategies as st
 from pandas.testing import assert_series_equal
 
 from sluice.errors import SluiceError
-from sluice.files import (
-    canonical_json,
-    content_digest,
-    folder_index,
-    read_json,
-    read_table,
-    sha256_json,
-    write_json,
-    write_table,
-)
+from sluice.files import canonical_json, folder_index, read_json, sha256_json, write_json
+from sluice.files.tables import content_digest, read_table, write_table
 
 SECRET = "CANARY-removed-row"
 

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from sluice.config import Config
-from sluice.files import write_json, write_table
+from sluice.files import write_json
+from sluice.files.tables import write_table
 from sluice.scores import Score
 
 SITE = """

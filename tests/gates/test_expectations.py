@@ -16,7 +16,7 @@ from tests.gates.small import person, plan, small_config, tables, write_tier
 
 from sluice.config import Config
 from sluice.expression.write import write_h5ad
-from sluice.files import write_table
+from sluice.files.tables import write_table
 from sluice.gates.expectations import Contract, check_contracts
 from sluice.gates.frames import Released, frame
 from sluice.gates.suites import load_suites

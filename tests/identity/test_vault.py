@@ -13,6 +13,7 @@ from tests.pipeline.tiny import ADDRESS, Tiny, make_tiny
 
 from sluice.config import Config
 from sluice.errors import SluiceError
+from sluice.files.tables import read_table, write_table
 from sluice.identity import Vault, refuse_git_tree
 from sluice.jobs import Job
 
@@ -123,10 +124,10 @@ def test_two_processes_that_make_the_vault_at_once_agree_on_one_key(tmp_path: Pa
 def test_a_table_is_only_written_below_the_vault(tmp_path: Path) -> None:
     vault = Vault(tmp_path / "vault" / "demo", "demo")
     with pytest.raises(SluiceError, match="only lie in the vault"):
-        vault.write(tmp_path / "work" / "people.parquet", pd.DataFrame({"x": ["a"]}))
+        write_table(vault.place(tmp_path / "work" / "people.parquet"), pd.DataFrame({"x": ["a"]}))
     path = vault.folder / "v1" / "people.parquet"
-    vault.write(path, pd.DataFrame({"x": ["a"]}))
-    assert vault.read(path)["x"].tolist() == ["a"]
+    write_table(vault.place(path), pd.DataFrame({"x": ["a"]}))
+    assert read_table(path)["x"].tolist() == ["a"]
     assert mode(path.parent) == 0o700
 
 

@@ -20,7 +20,8 @@ from sluice.demo.genes import choose_genes
 from sluice.demo.people import make_people, make_staff
 from sluice.demo.singlecell import read_real_cells, write_singlecell
 from sluice.demo.words import Words
-from sluice.files import write_json, write_table
+from sluice.files import write_json
+from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities import load
 from sluice.modalities.shared.consent import write_consent

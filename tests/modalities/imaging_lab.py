@@ -22,7 +22,8 @@ from sluice.demo.clinical import write_clinical
 from sluice.demo.imaging import write_imaging
 from sluice.demo.people import make_people, make_staff
 from sluice.demo.words import Words
-from sluice.files import read_json, write_json, write_table
+from sluice.files import read_json, write_json
+from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities import load
 from sluice.modalities.shared.consent import write_consent

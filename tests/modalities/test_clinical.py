@@ -10,7 +10,8 @@ from tests.pipeline.tiny import ADDRESS, CANARY, PEOPLE, Tiny, make_tiny, mrn, w
 
 from sluice.config import Config
 from sluice.errors import SluiceError
-from sluice.files import read_json, read_table, write_table
+from sluice.files import read_json
+from sluice.files.tables import read_table, write_table
 from sluice.identity import Vault
 from sluice.jobs import Job
 from sluice.modalities.clinical.apply import apply
@@ -86,7 +87,7 @@ def test_direct_identifiers_stay_in_the_vault(tiny: Tiny) -> None:
     assert not any(t.astype(str).apply(lambda c: c.str.contains(CANARY)).any(axis=None)
                    for t in tables.values())  # fmt: skip
     assert CANARY.encode() not in bytes_of(layout.base / "intake")
-    kept = Vault.read(layout.people("clinical"))
+    kept = read_table(layout.people("clinical"))
     assert {"mrn", "name", "ward_id", "visit_id"} <= set(kept["kind"])
     assert {mrn(0), ward(0)} <= set(kept["value"])
 
@@ -132,7 +133,7 @@ def test_a_released_table_holds_no_identifier_date_or_word_of_the_raw_one(tiny: 
     assert people["person"].is_unique and people["person"].is_monotonic_increasing
     assert set(people["note"]) == {"stable"}
     assert set(people["zip3"]) <= {"606", "000"} and "birth_date" not in people
-    links = Vault.read(layout.crosswalk(TIER, "clinical", "all"))
+    links = read_table(layout.crosswalk(TIER, "clinical", "all"))
     people_links = links[links["kind"] == "person"]
     back = dict(zip(people_links["person"], people_links["subject"], strict=True))
     raw = curated(tiny)["visits"].groupby("subject")["date"].apply(sorted)
@@ -148,7 +149,7 @@ def test_who_did_not_consent_or_withdrew_is_in_no_table(tiny: Tiny) -> None:
     rows[1]["withdrawn_on"] = "2024-06-01"
     tiny.write("consent.csv", rows[1:])
     tables = released(tiny)
-    links = Vault.read(Config.load(tiny.config, ADDRESS).layout.crosswalk(TIER, "clinical", "all"))
+    links = read_table(Config.load(tiny.config, ADDRESS).layout.crosswalk(TIER, "clinical", "all"))
     vault = Vault(tiny.home / "vault" / "tiny", "tiny")
     gone = {vault.subject(mrn(0)), vault.subject(mrn(1))}
     assert not gone & set(links["subject"])

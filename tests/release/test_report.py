@@ -11,7 +11,8 @@ import pytest
 from tests.gates.small import SCORES, UTILITIES, plan, score, small_config, write_tier
 
 from sluice.config import Config
-from sluice.files import write_json, write_table
+from sluice.files import write_json
+from sluice.files.tables import write_table
 from sluice.gates.evidence import read_evidence
 from sluice.gates.judge import verdicts
 from sluice.release.pages import number, rounded, size

@@ -16,7 +16,8 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from sluice.config import Config, Layout
-from sluice.files import folder_index, write_json, write_table
+from sluice.files import folder_index, write_json
+from sluice.files.tables import write_table
 from sluice.release import bundle, seal
 
 DIGESTS = {"code": "c" * 64, "policy": "b" * 64, "lock": "a" * 64}

@@ -4,7 +4,8 @@ Writes <tier>/facts/<modality>.parquet.
 """
 
 from sluice.console import guard
-from sluice.files import sha256_file, write_table
+from sluice.files import sha256_file
+from sluice.files.tables import write_table
 from sluice.jobs import job_from_arguments
 from sluice.modalities import load
 

@@ -17,15 +17,8 @@ import pandas as pd
 from sluice.code import adapters_of, code_digest, lock_digest
 from sluice.config import Config, Layout, Settings, Stage
 from sluice.errors import SluiceError
-from sluice.files import (
-    content_digest,
-    folder_index,
-    read_table,
-    replacing_folder,
-    sha256_file,
-    write_json,
-    write_table,
-)
+from sluice.files import folder_index, replacing_folder, sha256_file, write_json
+from sluice.files.tables import content_digest, read_table, write_table
 from sluice.identity import Pseudonyms, Vault
 
 _RECORDED = ("anndata", "h5py", "numpy", "opendp", "pandas", "pyarrow", "pydicom", "scanpy")

@@ -10,7 +10,8 @@ import pandas as pd
 
 from sluice.config.policy import FieldRule, ModalityPolicy, People
 from sluice.errors import SluiceError
-from sluice.files import write_json, write_table
+from sluice.files import write_json
+from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities import load
 from sluice.modalities.shared.rules import ladder, level_names

@@ -14,7 +14,8 @@ from sluice.dp.plans import CountsPlan, MeansPlan
 from sluice.dp.products import Account, Measured, measure_counts, measure_means
 from sluice.dp.synthetic import sample_rows
 from sluice.errors import SluiceError
-from sluice.files import column_types, read_json
+from sluice.files import read_json
+from sluice.files.tables import column_types
 from sluice.jobs import Job
 from sluice.ledger.chain import Ledger
 from sluice.modalities import load

@@ -24,7 +24,7 @@ from tests.pipeline.demo.jobs import (
 )
 
 from sluice.config import Config
-from sluice.files import read_table
+from sluice.files.tables import read_table
 from sluice.resources import shipped
 
 NOTHING = "Nothing to be done"

@@ -14,7 +14,7 @@ from openpyxl.comments import Comment
 
 from sluice.demo.canaries import Canaries, Canary, in_columns
 from sluice.demo.people import Participant, Staff
-from sluice.files import write_table
+from sluice.files.tables import write_table
 
 _MMOL_PER_MG_GLUCOSE = 1 / 18.016
 _SECOND_DIAGNOSES = {

@@ -1,4 +1,4 @@
-"""Digests of bytes, of JSON values and of content that survives a writer's upgrade."""
+"""Digests of bytes and of JSON values."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
-
-from sluice.files.formats import read_table
 
 
 def sha256_file(path: Path) -> str:
@@ -42,26 +38,3 @@ def folder_index(folder: Path) -> dict[str, Any]:
         if path.is_file()
     ]
     return {"files": files}
-
-
-def table_digest(table: pd.DataFrame) -> str:
-    """Return a digest of a table's columns and values, whatever the file format."""
-    digest = hashlib.sha256()
-    for name in table.columns:
-        digest.update(canonical_json(str(name)))
-        column = table[name]
-        values = [
-            "" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)
-        ]
-        digest.update(canonical_json(values))
-    return digest.hexdigest()
-
-
-def content_digest(path: Path) -> str:
-    """Return the content digest of a Parquet table; of other files, of their bytes.
-
-    Formats with a content of their own (h5ad, DICOM) have their digest beside their writer.
-    """
-    if path.suffix == ".parquet":
-        return table_digest(read_table(path))
-    return sha256_file(path)

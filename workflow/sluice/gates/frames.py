@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from sluice.config import Config
-from sluice.files import read_table
+from sluice.files.tables import read_table
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from sluice.config import Config
 from sluice.config.policy import FieldRule, TierPolicy
-from sluice.files import read_json, read_table, replacing_folder, sha256_json
+from sluice.files import read_json, replacing_folder, sha256_json
+from sluice.files.tables import read_table
 from sluice.gates.evidence import Evidence, read_evidence
 from sluice.gates.judge import PASSING, Gate, sentence
 from sluice.release.pages import number, spoken, write_page

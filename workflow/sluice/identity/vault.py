@@ -8,10 +8,7 @@ import stat
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from sluice.errors import SluiceError
-from sluice.files import read_table, write_table
 from sluice.identity.pseudonyms import Pseudonyms, derive, subject_id
 
 _MEND = "run `chmod 700` on the folder and `chmod 600` on the file"
@@ -111,14 +108,9 @@ class Vault:
             shifts=self.key("shift", *place),
         )
 
-    def write(self, path: Path, table: pd.DataFrame) -> None:
-        """Write a table below the vault."""
+    def place(self, path: Path) -> Path:
+        """Return the path of a file to write below the vault; its folder is made if missing."""
         if not path.is_relative_to(self.folder):
             raise SluiceError("A vault table may only lie in the vault")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_table(path, table)
-
-    @staticmethod
-    def read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
-        """Read a table of the vault."""
-        return read_table(path, columns)
+        return path

@@ -35,7 +35,7 @@ import pandas as pd
 
 import sluice
 from sluice.config import Config
-from sluice.identity import Vault
+from sluice.files.tables import read_table
 from sluice.release.policy import tier_policy
 from sluice.resources import resource
 
@@ -70,7 +70,7 @@ def needles(config: Config, tier: str) -> list[Needle]:
     found: set[Needle] = set()
     for modality in config.modalities:
         if layout.people(modality).is_file():
-            people = Vault.read(layout.people(modality))
+            people = read_table(layout.people(modality))
             found |= _rows(people, "kind", "value", "subject")
             found |= {Needle("subject", subject) for subject in people["subject"].unique()}
     before = config.tiers[: config.tiers.index(tier)]
@@ -96,7 +96,7 @@ def _crosswalks(config: Config, tier: str) -> list[pd.DataFrame]:
         for modality in config.modalities
         for part in config.parts(modality)
     ]
-    return [Vault.read(path) for path in paths if path.is_file()]
+    return [read_table(path) for path in paths if path.is_file()]
 
 
 def _rows(table: pd.DataFrame, kind: str, value: str, subject: str) -> set[Needle]:

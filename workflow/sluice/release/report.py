@@ -9,7 +9,8 @@ from typing import Any
 
 from sluice.config import Config
 from sluice.config.policy import Product, TierPolicy
-from sluice.files import read_json, read_table
+from sluice.files import read_json
+from sluice.files.tables import read_table
 from sluice.gates.evidence import Evidence, read_evidence
 from sluice.gates.judge import PASSING, Gate
 from sluice.gates.review import judged_plot

@@ -9,7 +9,7 @@ import pandas as pd
 from sluice.config.cohort import Source
 from sluice.errors import SluiceError
 from sluice.expression.matrix import write_matrix
-from sluice.files import write_table
+from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities.bulk.sources import bulk_sources, open_matrix_source
 from sluice.modalities.shared.genes import gene_table

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from sluice.expression.genes import load_genes
-from sluice.files import write_table
+from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities.bulk.settings import excluded_groups
 from sluice.modalities.shared.consent import permitted

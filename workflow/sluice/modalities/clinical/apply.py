@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from sluice.config.policy import FieldRule
+from sluice.files.tables import write_table
 from sluice.identity import Pseudonyms
 from sluice.jobs import Job
 from sluice.modalities.clinical.facts import known_values
@@ -84,7 +85,7 @@ def _write_crosswalk(job: Job, minimized: dict[str, pd.DataFrame], maps: Pseudon
         if v is not None
     ]
     columns = ["subject", "person", "kind", "original", "new"]
-    job.vault.write(
-        job.layout.crosswalk(job.tier, "clinical", "all"),
+    write_table(
+        job.vault.place(job.layout.crosswalk(job.tier, "clinical", "all")),
         pd.DataFrame(rows, columns=columns).sort_values(columns).reset_index(drop=True),
     )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sluice.config.cohort import Source
 from sluice.errors import SluiceError
-from sluice.files import write_table
+from sluice.files.tables import read_table, write_table
 from sluice.identity import sample_id
 from sluice.jobs import Job
 from sluice.modalities.shared.fields import convert_units, typed
@@ -86,7 +86,7 @@ def _without_identifiers(job: Job, texts: pd.Series) -> pd.Series:
 
     After intake only the vault holds identifiers; which words a tier may have is its policy's.
     """
-    known = job.vault.read(job.layout.people("clinical"), ["value"])["value"]
+    known = read_table(job.layout.people("clinical"), ["value"])["value"]
     own = {word for value in known for word in _WORD.findall(value.casefold())}
 
     def kept(text: object) -> str | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sluice.config.policy import FieldRule
-from sluice.files import column_types, read_json
+from sluice.files import read_json
+from sluice.files.tables import column_types
 from sluice.jobs import Job
 from sluice.modalities.shared.rules import GENERALISING, level_names
 

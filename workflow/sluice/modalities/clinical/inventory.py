@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sluice.files import write_table
+from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities.shared.fields import direct_identifiers, table_inventory
 from sluice.modalities.shared.participants import Participants, require_column
@@ -29,8 +29,8 @@ def inventory(job: Job, out: Path) -> None:
         job.counts["rows without a known participant"] += int(subjects.isna().sum())
         people.append(direct_identifiers(table, subjects, source.columns))
     write_table(out / "inventory.parquet", pd.concat(rows))
-    job.vault.write(
-        job.layout.people(job.modality),
+    write_table(
+        job.vault.place(job.layout.people(job.modality)),
         pd.concat(people).drop_duplicates().sort_values(["subject", "kind", "value"]),
     )
     write_lists(job, out, files)

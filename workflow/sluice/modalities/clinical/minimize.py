@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sluice.errors import SluiceError
-from sluice.files import write_table
+from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities.shared.consent import permitted
 

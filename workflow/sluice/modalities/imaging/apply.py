@@ -16,6 +16,7 @@ from sluice.dicom.contentdigest import content_digest
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.renew import Renewer
 from sluice.errors import SluiceError
+from sluice.files.tables import read_table, write_table
 from sluice.identity import Pseudonyms
 from sluice.jobs import Job
 from sluice.modalities.imaging.headers import UNREADABLE
@@ -78,7 +79,7 @@ def apply(job: Job, out: Path) -> None:
             crosswalk.add((str(subject), person, "person", str(subject), person))
             crosswalk |= {(str(subject), person, "uid", *pair) for pair in links.found.items()}
     table = pd.DataFrame(sorted(crosswalk), columns=_CROSSWALK_COLUMNS).astype(object)
-    job.vault.write(job.layout.crosswalk(job.tier, "imaging", job.part), table)
+    write_table(job.vault.place(job.layout.crosswalk(job.tier, "imaging", job.part)), table)
 
 
 def _profile(job: Job) -> Profile:
@@ -97,7 +98,7 @@ def _own_tokens(job: Job, subjects: set[str]) -> dict[str, frozenset[str]]:
     tables = []
     for modality in job.config.modalities:
         job.note_input(job.layout.people(modality))
-        table = job.vault.read(job.layout.people(modality))
+        table = read_table(job.layout.people(modality))
         tables.append(table[table["subject"].isin(subjects) & ~table["kind"].isin(_NO_TOKENS)])
     found: dict[str, set[str]] = {}
     for row in pd.concat(tables, ignore_index=True).itertuples():

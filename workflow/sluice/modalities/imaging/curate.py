@@ -10,7 +10,7 @@ from pydicom.dataset import FileDataset
 from sluice.dicom.reader import read
 from sluice.dicom.values import parse_date, parse_time
 from sluice.errors import SluiceError
-from sluice.files import write_table
+from sluice.files.tables import write_table
 from sluice.identity import sample_id
 from sluice.jobs import Job
 from sluice.modalities.imaging.headers import header, long_table

@@ -23,6 +23,7 @@ from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.renew import Renewer
 from sluice.errors import SluiceError
 from sluice.files import sha256_file
+from sluice.files.tables import write_table
 from sluice.identity import Pseudonyms, Vault
 from sluice.modalities.imaging.firstlook import FirstLook, Look
 from sluice.modalities.imaging.settings import ImagingSettings, individual_settings
@@ -136,7 +137,7 @@ def deidentify_folder(
             for f, new in result.renewed.items()
         ]
     table = pd.DataFrame(sorted(rows), columns=_CROSSWALK).astype(object)
-    vault.write(vault.folder / "crosswalk.parquet", table)
+    write_table(vault.place(vault.folder / "crosswalk.parquet"), table)
     return report
 
 

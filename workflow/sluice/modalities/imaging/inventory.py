@@ -14,7 +14,7 @@ from sluice.config.cohort import Source
 from sluice.dicom.contentdigest import content_digest
 from sluice.dicom.reader import read
 from sluice.errors import SluiceError
-from sluice.files import write_table
+from sluice.files.tables import write_table
 from sluice.identity import sample_id
 from sluice.jobs import Job
 from sluice.modalities.imaging.headers import UNREADABLE
@@ -44,8 +44,8 @@ def inventory(job: Job, out: Path) -> None:
         job.counts["files taken"] -= 1
         job.counts[f"files quarantined: {reason}"] += 1
     table = _manifest(job, files, objects, refused)
-    job.vault.write(job.layout.manifest("imaging"), table)
-    job.vault.write(job.layout.people("imaging"), _people(survey, objects))
+    write_table(job.vault.place(job.layout.manifest("imaging")), table)
+    write_table(job.vault.place(job.layout.people("imaging")), _people(survey, objects))
     write_table(out / "inventory.parquet", survey.inventory())
     taken = table[table["status"] == "taken"]
     for part in job.config.parts("imaging"):

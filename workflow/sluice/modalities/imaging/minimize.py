@@ -8,7 +8,8 @@ import pandas as pd
 
 from sluice.config import Layout
 from sluice.dicom.reader import read
-from sluice.files import read_json, write_table
+from sluice.files import read_json
+from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities.imaging.headers import PATHS, header, long_table, wide_table
 from sluice.modalities.imaging.instances import instance_table

@@ -15,6 +15,7 @@ from sluice.attacks.joint import released_wide
 from sluice.attacks.linkage import record_linkage
 from sluice.dicom.pixels import SAMPLES
 from sluice.dicom.reader import read
+from sluice.files.tables import read_table
 from sluice.jobs import Job
 from sluice.modalities.imaging.headers import PATHS, header, wide_table
 from sluice.modalities.imaging.instances import read_parts
@@ -84,11 +85,11 @@ def _known(job: Job, curated: pd.DataFrame) -> list[tuple[str, str, str]]:
     tables = []
     for modality in job.config.modalities:
         job.note_input(job.layout.people(modality))
-        tables.append(job.vault.read(job.layout.people(modality)))
+        tables.append(read_table(job.layout.people(modality)))
     if job.settings.source == "controlled":
         below = {p: s for s, p in people_of(job, "controlled", "imaging").items()}
         for part in job.config.parts("imaging"):
-            table = job.vault.read(job.layout.crosswalk("controlled", "imaging", part))
+            table = read_table(job.layout.crosswalk("controlled", "imaging", part))
             table = table.assign(subject=table["person"].map(below), value=table["new"])
             tables.append(table[["subject", "kind", "value"]])
     everyone = pd.concat(tables, ignore_index=True).drop_duplicates()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sluice.errors import SluiceError
 from sluice.files import sha256_file
+from sluice.files.tables import read_table
 from sluice.jobs import Job
 
 
@@ -22,7 +23,7 @@ def object_paths(job: Job) -> dict[str, Path]:
 
 def raw_paths(job: Job) -> dict[str, Path]:
     """Return the path of each raw object that intake took, by ``file_id``, from the vault."""
-    manifest = job.vault.read(job.layout.manifest("imaging"), ["file_id", "path", "status"])
+    manifest = read_table(job.layout.manifest("imaging"), ["file_id", "path", "status"])
     taken = manifest[manifest["status"] == "taken"]
     root = job.layout.raw_cohort
     return {file: root / path for file, path in zip(taken["file_id"], taken["path"], strict=True)}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sluice.config.cohort import Source
 from sluice.errors import SluiceError
-from sluice.files import write_table
+from sluice.files.tables import read_table, write_table
 from sluice.jobs import Job
 from sluice.modalities.shared.participants import require_column
 from sluice.modalities.shared.rawfiles import source_format, source_path
@@ -107,7 +107,7 @@ def people_of(
     """Return ``subject → person`` of a tier, from the vault's crosswalks of a modality's parts."""
     links: dict[str, str] = {}
     for part in parts or job.config.parts(modality):
-        table = job.vault.read(job.layout.crosswalk(tier, modality, part))
+        table = read_table(job.layout.crosswalk(tier, modality, part))
         people = table[table["kind"] == "person"]
         links |= dict(zip(people["subject"], people["new"], strict=True))
     return links

@@ -16,7 +16,7 @@ from sluice.config.policy import FieldRule
 from sluice.expression.singlecell import CellSource, open_cells
 from sluice.expression.values import ValueKind
 from sluice.files import canonical_json
-from sluice.files.digests import table_digest
+from sluice.files.tables import read_table, table_digest, write_table
 from sluice.identity import Pseudonyms
 from sluice.jobs import Job
 from sluice.modalities.shared.plan import node_level
@@ -141,15 +141,15 @@ def write_crosswalk(
     links = pd.concat(tables, ignore_index=True)
     links["person"] = links["subject"].map(maps.person)
     links = links[_CROSSWALK].astype(object)
-    job.vault.write(
-        job.layout.crosswalk(job.tier, job.modality, "all"),
+    write_table(
+        job.vault.place(job.layout.crosswalk(job.tier, job.modality, "all")),
         links.sort_values(_CROSSWALK).reset_index(drop=True),
     )
 
 
 def read_crosswalk(job: Job, tier: str, kind: str) -> pd.DataFrame:
     """Return ``subject, person, original, new`` of one kind of identifier."""
-    table = job.vault.read(job.layout.crosswalk(tier, job.modality, "all"))
+    table = read_table(job.layout.crosswalk(tier, job.modality, "all"))
     return table[table["kind"] == kind].drop(columns="kind").reset_index(drop=True)
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 from sluice.config import Settings
 from sluice.config.cohort import Source
 from sluice.errors import SluiceError
-from sluice.files import sha256_file, write_table
+from sluice.files import sha256_file
+from sluice.files.tables import write_table
 from sluice.jobs import Job
 
 _REFUSED_ENDINGS = {
@@ -177,7 +178,7 @@ def manifest_table(files: list[RawFile]) -> pd.DataFrame:
 def write_lists(job: Job, out: Path, files: list[RawFile]) -> None:
     """Write the list of a modality that has one part: taken files and their digests."""
     taken = [f for f in files if f.status == "taken"]
-    job.vault.write(job.layout.manifest(job.modality), manifest_table(files))
+    write_table(job.vault.place(job.layout.manifest(job.modality)), manifest_table(files))
     write_table(
         out / "all.list.parquet",
         pd.DataFrame({"file_id": [f.file_id for f in taken], "sha256": [f.sha256 for f in taken]}),

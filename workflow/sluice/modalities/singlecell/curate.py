@@ -10,7 +10,8 @@ import pandas as pd
 from sluice.config.cohort import Source
 from sluice.errors import SluiceError
 from sluice.expression.singlecell import CellSource
-from sluice.files import canonical_json, write_table
+from sluice.files import canonical_json
+from sluice.files.tables import write_table
 from sluice.identity import sample_id
 from sluice.jobs import Job
 from sluice.modalities.shared.genes import gene_table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.files import column_types
+from sluice.files.tables import column_types
 from sluice.jobs import Job
 from sluice.modalities.shared.described import Row, field_rows, h5ad_rows, row
 from sluice.modalities.shared.h5ad import h5ad_columns, value_unit

@@ -8,7 +8,7 @@ import pandas as pd
 
 from sluice.config.cohort import Source
 from sluice.expression.singlecell import CellSource
-from sluice.files import write_table
+from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities.shared.fields import INVENTORY_COLUMNS, direct_identifiers
 from sluice.modalities.shared.participants import Participants, require_column
@@ -49,8 +49,9 @@ def inventory(job: Job, out: Path) -> None:
         people.append(found)
     write_table(out / "inventory.parquet", pd.concat(rows))
     everyone = pd.concat(people).drop_duplicates()
-    job.vault.write(
-        job.layout.people(job.modality), everyone.sort_values(["subject", "kind", "value"])
+    write_table(
+        job.vault.place(job.layout.people(job.modality)),
+        everyone.sort_values(["subject", "kind", "value"]),
     )
     write_lists(job, out, files)
 

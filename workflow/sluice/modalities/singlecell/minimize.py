@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from sluice.expression.genes import load_genes
-from sluice.files import write_table
+from sluice.files.tables import write_table
 from sluice.identity import sample_id
 from sluice.jobs import Job
 from sluice.modalities.shared.consent import permitted

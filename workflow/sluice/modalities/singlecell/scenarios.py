@@ -11,6 +11,7 @@ import pandas as pd
 
 from sluice.attacks.relink import relink
 from sluice.expression.aggregate import effective_dimension, pseudobulk, set_means
+from sluice.files.tables import read_table
 from sluice.jobs import Job
 from sluice.modalities.shared.groups import (
     DonorGroup,
@@ -131,7 +132,7 @@ def _surface(job: Job, pairs: list[CellPairs]) -> Score:
 def _vault_strings(job: Job) -> set[str]:
     """Return the identifiers of the vault that are long enough not to occur by chance."""
     people = [job.layout.people(modality) for modality in job.config.modalities]
-    values = [job.vault.read(path, ["value"])["value"] for path in people if path.is_file()]
+    values = [read_table(path, ["value"])["value"] for path in people if path.is_file()]
     values.append(read_crosswalk(job, job.tier, "barcode")["original"])
     return {str(value) for value in pd.concat(values) if len(str(value)) >= _SHORTEST}
 

@@ -11,6 +11,7 @@ from sluice.config.cohort import Source
 from sluice.errors import SluiceError
 from sluice.expression.singlecell import CellFormat, CellSource, open_cells
 from sluice.files import sha256_json
+from sluice.files.tables import read_table
 from sluice.jobs import Job
 from sluice.modalities.shared.rawfiles import source_format, source_path
 
@@ -105,7 +106,7 @@ class FileRecord:
 
 def file_record(job: Job, source: Source, opened: CellSource) -> FileRecord:
     """Return the record of a source; its digest covers every file that is read for it."""
-    manifest = job.vault.read(job.layout.manifest(job.modality))
+    manifest = read_table(job.layout.manifest(job.modality))
     mine = manifest[manifest["path"] == source.file]
     if opened.fmt == "10x_mtx":
         mine = manifest[manifest["path"].map(lambda p: str(Path(p).parent)) == source.file]
@@ -130,7 +131,7 @@ def open_recorded(job: Job, record: FileRecord) -> CellSource:
     SluiceError
         If the file is not the one that intake saw.
     """
-    manifest = job.vault.read(job.layout.manifest(job.modality)).set_index("file_id")
+    manifest = read_table(job.layout.manifest(job.modality)).set_index("file_id")
     seen = manifest.loc[record.file_id]
     path = job.layout.raw_cohort / seen["path"]
     info = path.stat() if path.is_file() else None
