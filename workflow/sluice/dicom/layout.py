@@ -10,8 +10,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from pydicom.uid import UID
-
+from sluice.dicom.dictionary import is_transfer_syntax
 from sluice.dicom.elements import (
     BIG,
     EXPLICIT,
@@ -64,7 +63,7 @@ def walk(data: Bytes) -> Layout:
     syntax, at = meta(data, 132 if has_prefix else 0)
     if not syntax:
         syntax = _guess(data[at : at + 8])
-    if not UID(syntax).is_transfer_syntax or UID(syntax).is_private:
+    if not is_transfer_syntax(syntax):
         raise SluiceError(
             "A DICOM file has an unknown transfer syntax",
             where="(0002,0010)",

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 
-from pydicom.datadict import dictionary_has_tag
-
+from sluice.dicom.dictionary import has_tag
 from sluice.resources import resource
 
 Action = Literal["X", "Z", "D", "K", "C", "U"]
@@ -222,7 +221,7 @@ class Rules:
         # Commands, file meta and group lengths. Curves and overlays (50xx, 60xx), of which the
         # table names some elements, go whole: the dictionary lists no element of such groups.
         foreign = tag >> 16 < 8 or tag % 0x10000 == 0
-        if foreign or not dictionary_has_tag(tag):
+        if foreign or not has_tag(tag):
             return "X", ""
         rule = self.public.get(tag)
         if rule is None:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from pydicom.uid import UID
+from sluice.dicom.dictionary import is_registered
 
 # Non-empty values that mean nothing (action D), by VR.
 DUMMIES: dict[str, str | int | float | bytes] = {
@@ -170,4 +170,4 @@ def coded(text: str) -> str | None:
 
 def is_standard_uid(uid: str) -> bool:
     """Say whether a UID names a thing of the standard, not one instance of somebody's."""
-    return UID(uid).name != uid or uid in _CODING_SCHEMES or bool(_STANDARD_CLASS.fullmatch(uid))
+    return is_registered(uid) or uid in _CODING_SCHEMES or bool(_STANDARD_CLASS.fullmatch(uid))
