@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / "benchmarks" / ".venv-peers"
@@ -47,7 +46,8 @@ def sluice(source: Path, home: Path, tier: str = "controlled") -> Outcome:
     command = [sys.executable, "-m", "sluice", "imaging", "deidentify", str(source), str(out),
                "--tier", tier, "--vault", str(vault), "--report", str(report)]  # fmt: skip
     times = timed(command)
-    rows = pq.read_table(next(vault.rglob("crosswalk.parquet"))).to_pylist()
+    with next(vault.rglob("crosswalk.csv")).open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
     files = {row["source"]: out / f"{row['sop_new']}.dcm" for row in rows if row["sop_new"]}
     return Outcome(
         "sluice",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ import pydicom
 import pytest
 from click.testing import CliRunner, Result
 from pydicom.dataset import FileDataset
-from pydicom.uid import generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 from tests.dicom.corpus import BUNDLED
 
 from sluice.cli import sluice
@@ -46,7 +48,9 @@ class Place:
         return found
 
     def crosswalk(self) -> pd.DataFrame:
-        return pd.read_parquet(self.vault / "imaging" / "crosswalk.parquet")
+        return pd.read_csv(
+            self.vault / "imaging" / "crosswalk.csv", dtype=str, keep_default_na=False
+        )
 
     def objects(self) -> Iterator[FileDataset]:
         for path in sorted(self.target.iterdir()):
@@ -140,7 +144,7 @@ def test_the_crosswalk_is_in_the_vault_and_nowhere_else(place: Place) -> None:
     assert set(table["person_old"]) == {NUMBER, "KES-4711-10"}
     assert set(table["sop_new"]) == {p.stem for p in place.target.iterdir()}
     assert place.vault.stat().st_mode & 0o777 == 0o700
-    assert (place.vault / "imaging" / "crosswalk.parquet").stat().st_mode & 0o777 == 0o600
+    assert (place.vault / "imaging" / "crosswalk.csv").stat().st_mode & 0o777 == 0o600
 
 
 def test_what_cannot_be_processed_is_counted_with_its_reason(place: Place) -> None:
@@ -216,3 +220,39 @@ def test_controlled_counts_what_may_show_a_face_and_says_so(place: Place) -> Non
     run = place.run()
     assert place.counts()["may_show_a_face"] == place.counts()["files_out"] == 8
     assert "8 may show a face: deface them" in run.output
+
+
+_LOADED = """
+import sys
+from sluice.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print(*sorted({"numpy", "pandas", "pyarrow", "pydicom"} & sys.modules.keys()), file=sys.stderr)
+"""
+
+
+def libraries_loaded(place: Place) -> list[str]:
+    """Return the heavy libraries that the command loads, when it runs on its own."""
+    command = ["imaging", "deidentify", str(place.source), str(place.target), "--tier",
+               "controlled", "--vault", str(place.vault), "--report", str(place.report),
+               "--processes", "1"]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", _LOADED, *command], capture_output=True, text=True, check=True
+    )
+    assert place.counts()["files_out"] == 8
+    return done.stderr.splitlines()[-1].split()
+
+
+def test_files_of_the_common_kind_need_no_heavy_library(place: Place) -> None:
+    """They are most files, and loading these takes longer than rewriting hundreds."""
+    assert libraries_loaded(place) == []
+
+
+def test_a_file_that_is_not_common_is_left_to_pydicom(place: Place) -> None:
+    path = next(place.source.rglob("*.dcm"))
+    dataset = read(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(path)
+    assert "pydicom" in libraries_loaded(place)

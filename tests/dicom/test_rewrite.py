@@ -18,10 +18,11 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from tests.dicom.corpus import BUNDLED, CONTROLLED, REGISTERED, identity
 
 from sluice.dicom.deidentify import deidentify, write
+from sluice.dicom.layout import UncommonError
 from sluice.dicom.profile import Profile
 from sluice.dicom.reader import read
 from sluice.dicom.renew import Renewer
-from sluice.dicom.rewrite import Rewriter, UncommonError
+from sluice.dicom.rewrite import Rewriter
 from sluice.dicom.rules import load_rules
 from sluice.errors import SluiceError
 

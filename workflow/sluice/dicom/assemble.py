@@ -15,63 +15,31 @@ from pydicom.uid import UID
 
 from sluice.dicom.pixels import SAMPLES, native_bytes
 from sluice.dicom.profile import ImageIdentity
-
-# An arbitrary but fixed UID of this program (PS3.5 B.2: 2.25 and a UUID as an integer).
-IMPLEMENTATION_UID = "2.25.9427520521028088919077371961476495032"
-IMPLEMENTATION_NAME = "SLUICE"
-
-
-# PS3.16 CID 7050, De-identification Method.
-_METHODS = {
-    "basic": ("113100", "Basic Application Confidentiality Profile"),
-    "clean_structured_content": ("113104", "Clean Structured Content Option"),
-    "clean_descriptors": ("113105", "Clean Descriptors Option"),
-    "retain_longitudinal_modified_dates": (
-        "113107",
-        "Retain Longitudinal Temporal Information Modified Dates Option",
-    ),
-    "retain_patient_characteristics": ("113108", "Retain Patient Characteristics Option"),
-    "retain_device": ("113109", "Retain Device Identity Option"),
-    "retain_safe_private": ("113111", "Retain Safe Private Option"),
-}
+from sluice.dicom.statement import (
+    IMPLEMENTATION_NAME,
+    IMPLEMENTATION_UID,
+    options_of,
+    statement,
+)
 
 
 def own_elements(profile: str, identity: ImageIdentity, used: frozenset[str]) -> Dataset:
-    """Return the new identity and what was done (PS3.15 E.1.1, PS3.3 C.12.1).
-
-    Parameters
-    ----------
-    profile
-        Name of the tier's profile.
-    identity
-        The participant's new identity.
-    used
-        The options that changed or kept something in this object.
-    """
+    """Return the elements of :func:`sluice.dicom.statement.statement`."""
+    stated = statement(profile, identity, used)
     new = Dataset()
-    new.PatientName = ""
-    new.PatientID = identity.person
-    new.PatientBirthDate = ""
-    new.PatientIdentityRemoved = "YES"
-    new.DeidentificationMethod = ["SLUICE", *(identity.release or (profile,))]
-    new.DeidentificationMethodCodeSequence = Sequence(
-        [_method(*_METHODS[name]) for name in sorted({"basic", *used} & _METHODS.keys())]
-    )
-    moved = "retain_longitudinal_modified_dates" in used
-    new.LongitudinalTemporalInformationModified = "MODIFIED" if moved else "REMOVED"
+    for keyword, values in stated.values.items():
+        setattr(new, keyword, values[0] if len(values) == 1 else list(values) or "")
+    items = [Dataset() for _ in stated.methods]
+    for item, method in zip(items, stated.methods, strict=True):
+        for keyword, value in method.items():
+            setattr(item, keyword, value)
+    new.DeidentificationMethodCodeSequence = Sequence(items)
     return new
 
 
 def stated_options(new: Dataset) -> frozenset[str]:
     """Return the options that an object of :func:`own_elements` says were used."""
-    stated = {item.CodeValue for item in new.DeidentificationMethodCodeSequence}
-    return frozenset(n for n, (value, _) in _METHODS.items() if value in stated) - {"basic"}
-
-
-def _method(value: str, meaning: str) -> Dataset:
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
-    return item
+    return options_of(item.CodeValue for item in new.DeidentificationMethodCodeSequence)
 
 
 def assemble(new: Dataset, syntax: UID, counts: Counter[str]) -> FileDataset:

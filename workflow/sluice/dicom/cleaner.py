@@ -38,9 +38,6 @@ CODE_TAGS: Final = frozenset(
     tags()[word]
     for word in (*CODE_VALUES, "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning")
 )
-#: VRs whose values are text; all others are numbers or bytes.
-STRINGS: Final = TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "PN", "TM", "UI", "UR"}
-
 #: VRs of numbers in binary form, and their format in :mod:`struct`.
 NUMBERS: Final = {"FD": "d", "FL": "f", "SL": "l", "SS": "h", "UL": "L", "US": "H"}
 #: Items of a structured report, and the code that says what an item is about.

@@ -27,13 +27,13 @@ from pydicom.uid import UID
 
 from sluice.dicom import values
 from sluice.dicom.assemble import assemble, own_elements, write
+from sluice.dicom.charset import STRINGS
 from sluice.dicom.cleaner import (
     CODE_TAGS,
     CODE_VALUES,
     CONTENT,
     NUMBERS,
     REMOVED_CODE,
-    STRINGS,
     TOP,
     UNCHANGED,
     ZEROS,

@@ -27,9 +27,23 @@ from sluice.errors import SluiceError
 
 IMPLICIT_SYNTAX, EXPLICIT_SYNTAX = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _BIG, _DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+#: Transfer syntaxes whose bytes are not little endian as they stand.
+OTHER_FORMS: Final = frozenset({_BIG, _DEFLATED})
 _FORMS: Final = {IMPLICIT_SYNTAX: IMPLICIT, _BIG: BIG}
 # A deflated data set larger than this many times its file is a bomb, not an image.
 _MOST_INFLATION = 1100
+#: Most bytes outside pixel data.
+MAX_HEADER: Final = 64 * 2**20
+#: Programs that an operating system would start if the file were run (PS3.15 notes the risk; the
+#: TIFF mark of a dual-personality file is harmless, and is zeroed like every preamble on writing).
+PROGRAMS: Final = (
+    *(b"MZ", b"\x7fELF", b"#!"),
+    *(b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"),
+)
+
+
+class UncommonError(Exception):
+    """The file is not of the common kind that is read by its bytes; pydicom must read it."""
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
-import struct
+from collections.abc import Sequence
 from functools import cache
-
-from pydicom.dataset import Dataset
-from pydicom.pixels.utils import get_expected_length
+from typing import TYPE_CHECKING, Final
 
 from sluice.dicom.header import Values
 from sluice.errors import SluiceError
 from sluice.resources import resource
 
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
 SAMPLES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_SIZE: Final = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
 
 
 # Kinds of object without pixel data (resources/dicom/sop_classes.csv).
@@ -44,19 +46,41 @@ def samples_expected(has_rows: bool, sop_class: str) -> bool:
     return has_rows or _kinds().get(sop_class, "other") not in _WITHOUT_PIXELS
 
 
+def native_length(size: Sequence[int], frames: int, photometric: str) -> int:
+    """Return the length of uncompressed pixel data without padding, in bytes.
+
+    Parameters
+    ----------
+    size
+        Rows, Columns, SamplesPerPixel and BitsAllocated. Single bits are packed over all frames
+        (PS3.5 8.1.1).
+    frames
+        NumberOfFrames.
+    photometric
+        Of ``YBR_FULL_422``, two samples in three are stored (PS3.3 C.7.6.3.1.2).
+    """
+    rows, columns, samples, bits = size
+    count = rows * columns * samples * frames
+    length = -(-count // 8) if bits == 1 else count * (bits // 8)
+    return length // 3 * 2 if photometric == "YBR_FULL_422" else length
+
+
 def native_bytes(dataset: Dataset) -> int:
-    """Return the length of uncompressed pixel data without padding (PS3.3 C.7.6.3), in bytes.
+    """Return the :func:`native_length` of an image.
 
     Raises
     ------
     SluiceError
         If rows, columns, frames or depth are missing or no positive numbers.
     """
-    try:
-        expected = get_expected_length(dataset, unit="bytes")
-    except (AttributeError, ValueError, TypeError, KeyError, struct.error):
-        expected = -1
-    if not isinstance(expected, int) or expected <= 0:
+    numbers = [dataset.get(keyword) for keyword in _SIZE]
+    frames = dataset.get("NumberOfFrames") or 1
+    photometric = dataset.get("PhotometricInterpretation")
+    if photometric is None or not all(isinstance(one, int) for one in (*numbers, frames)):
+        expected = 0
+    else:
+        expected = native_length(numbers, frames, photometric)
+    if expected <= 0:
         raise SluiceError(
             "An image does not tell its size",
             where="(0028,0008) to (0028,0100)",

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from io import BytesIO
 from pathlib import Path
 
 import pydicom
+from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -20,15 +21,13 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from sluice.dicom.elements import MAX_DEPTH
-from sluice.dicom.layout import Layout, walk
+from sluice.dicom.layout import MAX_HEADER, PROGRAMS, Layout, walk
 from sluice.dicom.pixels import SAMPLES, native_bytes, needs_pixels
 from sluice.dicom.rules import load_rules
 from sluice.errors import SluiceError
 
-MAX_HEADER = 64 * 2**20
-# Programs that an operating system would start if the file were run (PS3.15 notes the risk; the
-# TIFF mark of a dual-personality file is harmless, and is zeroed like every preamble on writing).
-PROGRAMS = (b"MZ", b"\x7fELF", b"#!", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+# A value that doesn't fit its VR is counted and removed, not complained about.
+config.settings.reading_validation_mode = config.IGNORE
 # What pydicom raises for a value that does not fit its VR.
 UNREADABLE = (
     *(ValueError, TypeError, OverflowError, KeyError, NotImplementedError, EOFError),
@@ -89,6 +88,14 @@ def walk_elements(dataset: Dataset, prefix: str = "") -> Iterator[tuple[str, Dat
         if element.VR == "SQ":
             for number, item in enumerate(element.value):
                 yield from walk_elements(item, f"{path}[{number}]/")
+
+
+def values_of(element: DataElement) -> list[object]:
+    """Return the values of an element; none where it is empty, binary or a sequence."""
+    value = element.value
+    if value is None or isinstance(value, bytes) or element.VR == "SQ":
+        return []
+    return list(value) if isinstance(value, MutableSequence) else [value]
 
 
 def _name(dataset: Dataset, tag: BaseTag) -> str:

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from sluice.dicom.assemble import stated_options, write
-from sluice.dicom.deidentify import deidentify
 from sluice.dicom.elements import Bytes
+from sluice.dicom.layout import UncommonError
 from sluice.dicom.profile import ImageIdentity, Profile
-from sluice.dicom.reader import read
-from sluice.dicom.rewrite import NewObject, Rewriter, Samples, UncommonError
+from sluice.dicom.rewrite import NewObject, Rewriter, Samples
 from sluice.dicom.rules import Rules, load_rules
 from sluice.errors import SluiceError
 
@@ -91,6 +89,11 @@ class Renewer:
         )  # fmt: skip
 
     def _by_objects(self, source: Path, place: Placed) -> Renewed:
+        # Few folders hold such a file; pydicom takes longer to load than a hundred files to write.
+        from sluice.dicom.assemble import stated_options, write
+        from sluice.dicom.deidentify import deidentify
+        from sluice.dicom.reader import read
+
         new, counts = deidentify(read(source), self.profile, self.identity, self.rules)
         study, series, instance = (str(new.get(word, "")) for word in _LEVELS)
         content = BytesIO()

@@ -18,23 +18,8 @@ from functools import cache
 from itertools import pairwise
 from typing import Final
 
-from pydicom.charset import convert_encodings
-from pydicom.datadict import (
-    dictionary_has_tag,
-    dictionary_VR,
-    private_dictionary_VR,
-    tag_for_keyword,
-)
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_data_element
-from pydicom.tag import BaseTag
-from pydicom.uid import UID
-from pydicom.values import convert_value
-
 from sluice.dicom import values
-from sluice.dicom.assemble import IMPLEMENTATION_NAME, IMPLEMENTATION_UID, own_elements
+from sluice.dicom.charset import STRINGS, codec_of, texts
 from sluice.dicom.cleaner import (
     CODE_TAGS,
     CODE_VALUES,
@@ -43,7 +28,6 @@ from sluice.dicom.cleaner import (
     NUMBERS,
     REMOVED_CODE,
     REMOVED_PRIVATE,
-    STRINGS,
     TOP,
     UNCHANGED,
     ZEROS,
@@ -53,6 +37,7 @@ from sluice.dicom.cleaner import (
     own_tags,
     time_tag,
 )
+from sluice.dicom.dictionary import has_tag, is_transfer_syntax, tags, vr_of
 from sluice.dicom.elements import (
     EXPLICIT,
     IMPLICIT,
@@ -64,12 +49,19 @@ from sluice.dicom.elements import (
     items,
     scan_object,
 )
-from sluice.dicom.layout import IMPLICIT_SYNTAX, meta
-from sluice.dicom.pixels import native_bytes, samples_expected
+from sluice.dicom.layout import (
+    EXPLICIT_SYNTAX,
+    IMPLICIT_SYNTAX,
+    MAX_HEADER,
+    OTHER_FORMS,
+    PROGRAMS,
+    UncommonError,
+    meta,
+)
+from sluice.dicom.pixels import native_length, samples_expected
 from sluice.dicom.profile import ImageIdentity, Profile
-from sluice.dicom.reader import MAX_HEADER, PROGRAMS
-from sluice.dicom.rules import TEXT, Action, Rules
-from sluice.errors import SluiceError
+from sluice.dicom.rules import Action, Rules
+from sluice.dicom.statement import IMPLEMENTATION_NAME, IMPLEMENTATION_UID, statement
 
 _CLASS, _INSTANCE = 0x00080016, 0x00080018
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
@@ -78,36 +70,22 @@ _SIGNEDNESS = 0x00280103  # Pixel Representation: are "US or SS" signed
 _PIXELS = 0x7FE00010
 #: Float, double and integer samples; the order in which they would stand.
 _SAMPLES: Final = (0x7FE00008, 0x7FE00009, _PIXELS)
-# Transfer syntaxes of little-endian explicit form are all but these.
-OTHER_FORMS = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
-# Text whose characters depend on the character set (PS3.5 6.1.2.2), and text of one value only.
-_ENCODED = TEXT | {"PN"}
-_ONE_VALUE = frozenset({"LT", "ST", "UR", "UT"})
 _SAMPLE_VRS = frozenset({b"", b"OB", b"OD", b"OF", b"OW"})
-# What tells how many bytes native samples take.
-_SIZE = {
-    0x00280002: "US",
-    0x00280004: "CS",
-    0x00280008: "IS",
-    0x00280010: "US",
-    0x00280011: "US",
-    0x00280100: "US",
-}
+# What tells how many bytes native samples take: rows, columns, samples a pixel, bits each.
+_NUMBERS_OF_SIZE = (0x00280010, 0x00280011, 0x00280002, 0x00280100)
+_FRAMES, _PHOTOMETRIC = 0x00280008, 0x00280004
 _BYTES = frozenset({"OB", "UN"})
 _WIDTH = {"AT": 2, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8}
-_CODE_PARTS = tuple((word, int(tag_for_keyword(word) or 0)) for word in CODE_VALUES)
+_CODE_PARTS = tuple((word, tags()[word]) for word in CODE_VALUES)
 _SCHEME, _MEANING, _CODE_VALUE = 0x00080102, 0x00080104, 0x00080100
 _VALUE_TYPE = 0x0040A040
+_METHODS = 0x00120064  # De-identification Method Code Sequence
 # What is larger is not met again; remembering it would only fill the memory.
 _MEMORABLE = 2048
 _MEMORIES = 50_000
 
 # New bytes of an element (none: it went), what was done, options of PS3.15 that were used.
 _Outcome = tuple[bytes, tuple[str, ...], tuple[str, ...]]
-
-
-class UncommonError(Exception):
-    """The file is not of the common kind that is rewritten by its bytes."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +145,7 @@ class Rewriter:
         if data[:4].startswith(PROGRAMS) or data[128:132] != b"DICM":
             raise UncommonError
         syntax, at = meta(data, 132)
-        if syntax in OTHER_FORMS or not UID(syntax).is_transfer_syntax or UID(syntax).is_private:
+        if syntax in OTHER_FORMS or not is_transfer_syntax(syntax):
             raise UncommonError
         form = IMPLICIT if syntax == IMPLICIT_SYNTAX else EXPLICIT
         found, _ = scan_object(data, at, len(data), form)
@@ -195,8 +173,7 @@ class _Kind:
     ) -> None:
         self.cleaner, self.form = cleaner, form
         self.signedness_known = signedness_known
-        names = [name.strip() for name in charset.decode("latin-1").strip(" \0").split("\\")]
-        self.encodings = convert_encodings(names)
+        self.codec = codec_of(charset.decode("latin-1"))
         self.memory: dict[Place, dict[tuple[bytes, bytes], _Outcome]] = {}
         self.own: dict[frozenset[str], list[tuple[int, bytes]]] = {}
         self.lengths: dict[tuple[bytes, ...], int] = {}
@@ -281,7 +258,7 @@ class _Kind:
 
     def _outcome(self, data: Bytes, element: Element, place: Place, time: bytes) -> _Outcome:
         tag, stored, _, value, end = element
-        if not dictionary_has_tag(tag):
+        if not has_tag(tag):
             verdict = self.cleaner.element(tag, "UN", None, place)
             return b"", verdict.counts, ()
         vr = self._vr(element)
@@ -312,7 +289,7 @@ class _Kind:
     def _vr(self, element: Element) -> str | None:
         """Return the VR of a public element; ``None`` if the dictionary gives another."""
         tag, stored, _, _, _ = element
-        expected = dictionary_VR(tag)
+        expected = vr_of(tag)
         if self.form.implicit:
             if expected == "US or SS" and not self.signedness_known:
                 raise UncommonError
@@ -345,8 +322,7 @@ class _Kind:
                 continue
             inside = place.inside(tag, dummy, action == "D")
             parts = sorted(self._elements(data, _in_order(found), inside, doing))
-            content = b"".join(text for _, text in parts)
-            new.append(b"\xfe\xff\x00\xe0" + struct.pack("<L", len(content)) + content)
+            new.append(_item([text for _, text in parts]))
         return b"".join(new)
 
     def _content_item(self, data: Bytes, found: list[Element], doing: _Writing) -> Action:
@@ -433,35 +409,20 @@ class _Kind:
     def _private_vr(self, tag: int, creator: str, stored: bytes) -> str:
         if not self.form.implicit and stored != b"UN":
             return stored.decode("ascii")
-        try:
-            return private_dictionary_VR(tag, creator)
-        except KeyError:
-            return self.cleaner.private_vr(creator, tag)
+        return self.cleaner.private_vr(creator, tag)
 
     def _texts(self, vr: str, raw: bytes) -> list[str] | None:
-        """Return an element's values as text, none if it has no value, ``None`` if it is no text.
-
-        As pydicom does it; ASCII is read here, all else by pydicom itself.
-        """
+        """Return an element's values as text: none if it has no value, ``None`` if no text."""
         if vr not in STRINGS:
             if len(raw) % _WIDTH.get(vr, 1):
                 raise UncommonError
             return [] if not raw else None
-        if not raw.strip(b" \0"):
-            return []
-        if not raw.isascii() or b"\x1b" in raw:
-            if vr not in _ENCODED:
-                raise UncommonError
-            stored = RawDataElement(BaseTag(0), vr, len(raw), raw, 0, False, True)
-            found = convert_value(vr, stored, self.encodings)
-            return [str(one) for one in found] if isinstance(found, list) else [str(found)]
-        text = raw.decode("ascii").rstrip(" \0")
-        texts = [text] if vr in _ONE_VALUE else text.split("\\")
+        found = texts(vr, raw, self.codec)
         if vr in ("DS", "IS"):
-            texts = [one.strip() for one in texts]
-            if not all(values.is_number(vr, one) for one in texts if one):
+            found = [one.strip() for one in found]
+            if not all(values.is_number(vr, one) for one in found if one):
                 raise UncommonError
-        return texts
+        return found
 
     def _encoded(self, tag: int, vr: str, value: bytes) -> bytes:
         """Return the bytes of an element."""
@@ -491,7 +452,7 @@ class _Kind:
                 raise UncommonError
             return b"", None
         _, vr, at, value, end = element
-        compressed = UID(syntax).is_encapsulated
+        compressed = syntax not in (IMPLICIT_SYNTAX, EXPLICIT_SYNTAX)
         if vr not in _SAMPLE_VRS or compressed != _undefined(data, value):
             raise UncommonError
         doing.counts.append("kept")
@@ -508,27 +469,50 @@ class _Kind:
 
     def _expected(self, data: Bytes, by_tag: dict[int, Element]) -> int:
         """Return the length of native samples, in bytes."""
-        key = tuple(_raw(data, by_tag.get(tag)) for tag in _SIZE)
+        order = (*_NUMBERS_OF_SIZE, _FRAMES, _PHOTOMETRIC)
+        key = tuple(_raw(data, by_tag.get(tag)) for tag in order)
         if key not in self.lengths:
-            size = Dataset()
-            for (tag, vr), raw in zip(_SIZE.items(), key, strict=True):
-                if raw and vr != "US":
-                    size.add_new(tag, vr, raw.decode("latin-1").strip(" \0"))
-                elif raw:
-                    size.add_new(tag, vr, int.from_bytes(raw[:2], "little"))
-            try:
-                self.lengths[key] = native_bytes(size)
-            except SluiceError:
-                raise UncommonError from None
+            self.lengths[key] = _length(*key)
         return self.lengths[key]
 
     def _own(self, used: frozenset[str]) -> list[tuple[int, bytes]]:
         """Return the new identity and the statement of what was done."""
         if used not in self.own:
-            who = self.cleaner.identity
-            stated = own_elements(self.cleaner.profile.name, who, used)
-            self.own[used] = [(int(one.tag), _written(one, self.form)) for one in stated]
+            stated = statement(self.cleaner.profile.name, self.cleaner.identity, used)
+            items = [[self._stated(*row) for row in one.items()] for one in stated.methods]
+            content = b"".join(_item([text for _, text in sorted(item)]) for item in items)
+            self.own[used] = [
+                *(self._stated(word, *found) for word, found in stated.values.items()),
+                (_METHODS, self._encoded(_METHODS, "SQ", content)),
+            ]
         return self.own[used]
+
+    def _stated(self, keyword: str, *found: str) -> tuple[int, bytes]:
+        tag = tags()[keyword]
+        return tag, self._encoded(tag, vr_of(tag), "\\".join(found).encode("ascii"))
+
+
+def _length(
+    rows: bytes, columns: bytes, samples: bytes, bits: bytes, frames: bytes, photometric: bytes
+) -> int:
+    """Return the length of native samples from the bytes of the elements that tell it."""
+    numbers = [int.from_bytes(raw, "little") for raw in (rows, columns, samples, bits)]
+    text = frames.decode("latin-1").strip(" \0") or "1"
+    if not photometric or any(len(raw) != 2 for raw in (rows, columns, samples, bits)):
+        raise UncommonError
+    if not values.is_number("IS", text):
+        raise UncommonError
+    colours = photometric.decode("latin-1").strip(" \0")
+    length = native_length(numbers, int(text) or 1, colours)
+    if length <= 0:
+        raise UncommonError
+    return length
+
+
+def _item(parts: list[bytes]) -> bytes:
+    """Return an item of a sequence."""
+    content = b"".join(parts)
+    return b"\xfe\xff\x00\xe0" + struct.pack("<L", len(content)) + content
 
 
 def _uid(data: Bytes, by_tag: dict[int, Element], tag: int) -> str:
@@ -558,7 +542,7 @@ def _in_order(found: list[Element]) -> list[Element]:
 
 @cache
 def _partner(tag: int) -> int | None:
-    is_date = dictionary_has_tag(tag) and dictionary_VR(tag) == "DA"
+    is_date = has_tag(tag) and vr_of(tag) == "DA"
     return time_tag(tag) if is_date else None
 
 
@@ -577,13 +561,6 @@ def _private_values(vr: str, raw: bytes) -> list[float | str] | None:
 
 def _all_numbers(vr: str, texts: list[str]) -> bool:
     return all(values.is_number(vr, text) for text in texts)
-
-
-def _written(element: DataElement, form: Form) -> bytes:
-    stream = DicomBytesIO()
-    stream.is_little_endian, stream.is_implicit_VR = True, form.implicit
-    write_data_element(stream, element)
-    return stream.getvalue()
 
 
 def _file_meta(sop_class: str, instance: str, syntax: str) -> bytes:

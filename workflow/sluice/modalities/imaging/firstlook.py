@@ -13,20 +13,14 @@ from datetime import datetime, time
 from functools import cache
 from pathlib import Path
 
-from pydicom.charset import convert_encodings
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
-from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
-from pydicom.tag import BaseTag
-
+from sluice.dicom.charset import codec_of, texts
+from sluice.dicom.dictionary import has_tag, vr_of
 from sluice.dicom.elements import EXPLICIT, IMPLICIT, Bytes, Element, Form, items, scan_object
 from sluice.dicom.eligibility import ObjectFacts, classify
 from sluice.dicom.header import Header, Values
-from sluice.dicom.layout import IMPLICIT_SYNTAX, meta
-from sluice.dicom.reader import PROGRAMS, read, walk_elements
-from sluice.dicom.rewrite import OTHER_FORMS
+from sluice.dicom.layout import IMPLICIT_SYNTAX, OTHER_FORMS, PROGRAMS, UncommonError, meta
 from sluice.dicom.values import parse_date, parse_time
 from sluice.errors import SluiceError
-from sluice.modalities.imaging.headers import UNREADABLE
 from sluice.modalities.imaging.roles import identifiers, own_tokens, role
 
 _CHARSET, _CLASS, _INSTANCE = 0x00080005, 0x00080016, 0x00080018
@@ -69,51 +63,49 @@ class FirstLook:
             if not path.stat().st_size:
                 raise SluiceError("A DICOM file is empty", mend="bring it again from its source")
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-            found = _common(data)
-            return self._by_objects(path) if found is None else self._by_bytes(data, *found)
+            try:
+                return self._by_bytes(data, *_common(data))
+            except UncommonError:
+                return self._by_objects(path)
 
     def _by_bytes(self, data: Bytes, found: list[Element], form: Form) -> Look:
-        texts = {
+        about = {
             tag: data[value:end].decode("latin-1").strip(" \0")
             for tag, _, _, value, end in found
             if tag in _WANTED
         }
-        look = _look(texts, Header(data, found, form))
-        encodings = convert_encodings(
-            [name.strip() for name in texts.get(_CHARSET, "").split("\\")]
-        )
+        look = _look(about, Header(data, found, form))
+        codec = codec_of(about.get(_CHARSET, ""))
         seen = self._seen.setdefault(look.participant, set())
         own = self.tokens.setdefault(look.participant, set())
         for tag, vr, value in _naming(data, found, form):
             if (key := tag.to_bytes(4, "big") + value) in seen:
                 continue
+            for kind, text in identifiers(tag, vr, texts(vr, value, codec)):
+                own.update(own_tokens(kind, text))
             seen.add(key)
-            stored = RawDataElement(BaseTag(tag), vr, len(value), value, 0, form.implicit, True)
-            try:
-                found_here = identifiers(_element(stored, encodings))
-            except UNREADABLE:
-                continue  # no value that a text could repeat
-            own.update(token for kind, text in found_here for token in own_tokens(kind, text))
         return look
 
     def _by_objects(self, path: Path) -> Look:
+        from sluice.dicom.reader import read, values_of, walk_elements  # pydicom; see renew.py
+
         dataset = read(path)
-        texts = {tag: str(dataset[tag].value or "") for tag in _WANTED if tag in dataset}
-        look = _look(texts, dataset)
+        about = {tag: str(dataset[tag].value or "") for tag in _WANTED if tag in dataset}
+        look = _look(about, dataset)
         own = self.tokens.setdefault(look.participant, set())
         for _, element in walk_elements(dataset):
-            for kind, text in identifiers(element):
+            for kind, text in identifiers(int(element.tag), element.VR, values_of(element)):
                 own.update(own_tokens(kind, text) if kind != "uid" else [])
         return look
 
 
-def _common(data: Bytes) -> tuple[list[Element], Form] | None:
-    """Return the elements of a file in a common encoding, ``None`` of any other."""
+def _common(data: Bytes) -> tuple[list[Element], Form]:
+    """Return the elements of a file in a common encoding."""
     if data[128:132] != b"DICM" or data[:4].startswith(PROGRAMS):
-        return None
+        raise UncommonError
     syntax, at = meta(data, 132)
     if not syntax or syntax in OTHER_FORMS:
-        return None
+        raise UncommonError
     form = IMPLICIT if syntax == IMPLICIT_SYNTAX else EXPLICIT
     return scan_object(data, at, len(data), form)[0], form
 
@@ -135,27 +127,23 @@ def _naming(data: Bytes, found: list[Element], form: Form) -> Iterator[tuple[int
 @cache
 def _interest(tag: int) -> str:
     """Return the VR of a tag that names somebody or holds others, ``""`` of any other."""
-    if not dictionary_has_tag(tag):
+    if not has_tag(tag):
         return ""
-    vr = dictionary_VR(tag)
+    vr = vr_of(tag)
     if vr == "SQ" or tag == _BIRTH_DATE or role(tag, vr) == "direct":
         return vr
     return ""
 
 
-def _element(stored: RawDataElement, encodings: list[str]) -> DataElement:
-    return convert_raw_data_element(stored, encoding=encodings)
-
-
-def _look(texts: dict[int, str], header: Values) -> Look:
-    study, instance = texts.get(_STUDY, ""), texts.get(_INSTANCE, "")
-    if not study or not instance or not texts.get(_CLASS):
+def _look(about: dict[int, str], header: Values) -> Look:
+    study, instance = about.get(_STUDY, ""), about.get(_INSTANCE, "")
+    if not study or not instance or not about.get(_CLASS):
         raise SluiceError("A DICOM file has no SOP class, SOP instance or study", mend="exclude it")
-    day, moment = parse_date(texts.get(_DATE, "")), parse_time(texts.get(_TIME, ""))
+    day, moment = parse_date(about.get(_DATE, "")), parse_time(about.get(_TIME, ""))
     start = None if day is None else datetime.combine(day, time.min)
     if start is not None and moment is not None:
         start += moment
-    number = texts.get(_PATIENT, "")
+    number = about.get(_PATIENT, "")
     # Without a number nothing joins two studies of a person.
-    participant = (number, texts.get(_ISSUER, "")) if number else ("", study)
+    participant = (number, about.get(_ISSUER, "")) if number else ("", study)
     return Look(participant, study, instance, start, classify(header))

@@ -7,6 +7,8 @@ reason and a count.
 
 from __future__ import annotations
 
+import csv
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -15,15 +17,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from sluice.config import load_policy
 from sluice.dicom.eligibility import eligible
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.renew import Renewer
 from sluice.errors import SluiceError
-from sluice.files import sha256_file
-from sluice.files.tables import write_table
+from sluice.files import replacing_file, sha256_file
 from sluice.identity import Pseudonyms, Vault
 from sluice.modalities.imaging.firstlook import FirstLook, Look
 from sluice.modalities.imaging.settings import ImagingSettings, individual_settings
@@ -104,7 +103,7 @@ def deidentify_folder(
     tier
         One of :data:`TIERS`. Those of :data:`STRICT` quarantine what they may not hold.
     vault
-        Its keys make the new identities; it gets ``crosswalk.parquet``.
+        Its keys make the new identities; it gets ``crosswalk.csv``.
     progress
         Is told the step, how many files are done and how many there are.
     processes
@@ -136,9 +135,19 @@ def deidentify_folder(
             (str(f.relative_to(source)), looks[f].instance, new, looks[f].participant[0], person)
             for f, new in result.renewed.items()
         ]
-    table = pd.DataFrame(sorted(rows), columns=_CROSSWALK).astype(object)
-    write_table(vault.place(vault.folder / "crosswalk.parquet"), table)
+    _keep(vault.place(vault.folder / "crosswalk.csv"), sorted(rows))
     return report
+
+
+def _keep(crosswalk: Path, rows: list[tuple[str, ...]]) -> None:
+    """Write the crosswalk whole or not at all, for its owner's eyes only."""
+    with replacing_file(crosswalk) as fresh:
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # A file's name need not be UTF-8.
+        with open(handle, "w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(_CROSSWALK)
+            writer.writerows(rows)
 
 
 def _look_at_all(

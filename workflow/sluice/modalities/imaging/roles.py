@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import MutableSequence
-
-from pydicom.datadict import dictionary_has_tag, keyword_for_tag, tag_for_keyword
-from pydicom.dataelem import DataElement
+from collections.abc import Sequence
 
 from sluice.config.cohort import Role
+from sluice.dicom.dictionary import has_tag, keyword_of, tags
 from sluice.dicom.rules import DATES, TEXT, load_rules
 from sluice.dicom.values import is_standard_uid
 from sluice.dicom.vocabulary import listed
@@ -31,7 +29,7 @@ def role(tag: int, vr: str) -> Role:
     description (``free_text``), a characteristic of the patient (``quasi``); text that no such
     option covers names somebody (``direct``).
     """
-    if not dictionary_has_tag(tag):
+    if not has_tag(tag):
         return "linkage"
     if vr == "PN":
         return "direct"
@@ -53,21 +51,18 @@ def _unlisted(tag: int, vr: str) -> Role:
     if vr in TEXT:
         needs = load_rules().technical.get(tag)
         return "free_text" if needs is None else "safe" if needs == "any" else "linkage"
-    names_class = keyword_for_tag(tag).endswith("ClassUID")
+    names_class = keyword_of(tag).endswith("ClassUID")
     return "linkage" if vr in ("UI", "AE", "UN") and not names_class else "safe"
 
 
-def identifiers(element: DataElement) -> list[tuple[str, str]]:
-    """Return (kind, value) of the direct identifiers and UIDs that an element holds.
+def identifiers(tag: int, vr: str, values: Sequence[object]) -> list[tuple[str, str]]:
+    """Return (kind, value) of the direct identifiers and UIDs among an element's values.
 
     Kinds are ``name`` (a participant's whole PN and each of its components), ``staff`` (anybody
     else's), ``uid``, ``birth_date``, ``institution``, else the element's keyword. A machine's
     serial number, descriptions and UIDs of the standard are none: a tier may keep them.
     """
-    tag, vr = int(element.tag), element.VR
-    if vr == "SQ":
-        return []
-    texts = [text for value in values_of(element) if (text := str(value).strip(" \0"))]
+    texts = [text for value in values if (text := str(value).strip(" \0"))]
     if vr == "UI":
         return [("uid", text) for text in texts if not is_standard_uid(text)]
     if vr == "PN":
@@ -75,10 +70,10 @@ def identifiers(element: DataElement) -> list[tuple[str, str]]:
         return [(kind, name) for text in texts for name in _names(text)]
     if tag == _BIRTH_DATE:
         return [("birth_date", text) for text in texts]
-    if element.tag.is_private or role(tag, vr) != "direct":
+    if tag & 0x10000 or role(tag, vr) != "direct":
         return []
     institution = "retain_institution" in load_rules().public[tag].options
-    kind = "institution" if institution else keyword_for_tag(tag)
+    kind = "institution" if institution else keyword_of(tag)
     return [(kind, text) for text in texts]
 
 
@@ -88,21 +83,13 @@ def _names(text: str) -> list[str]:
     return [text, *(part for part in parts if len(part) > 1 and part != text)]
 
 
-def values_of(element: DataElement) -> list[object]:
-    """Return the values of an element that is no sequence; none where it is empty or binary."""
-    value = element.value
-    if value is None or isinstance(value, bytes):
-        return []
-    return list(value) if isinstance(value, MutableSequence) else [value]
-
-
 def own_tokens(kind: str, text: str) -> list[str]:
     """Return what of an identifier no kept text may contain.
 
     A participant's own names and numbers go whole. Of an address, an institution or somebody else's
     name, words that the closed list has (``center``, ``bone``) say nothing of the participant.
     """
-    tag = tag_for_keyword(kind)
+    tag = tags().get(kind)
     patients = tag is not None and tag >> 16 == _PATIENT_GROUP and tag != _ADDRESS
     if patients or (tag is None and kind not in _NOT_WHOLE):
         return [text]

@@ -12,7 +12,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
 
 from sluice.config.cohort import Role
-from sluice.dicom.reader import walk_elements
+from sluice.dicom.reader import values_of, walk_elements
 from sluice.modalities.imaging.headers import UNREADABLE
 from sluice.modalities.imaging.roles import identifiers, role
 from sluice.modalities.shared.fields import INVENTORY_COLUMNS
@@ -70,7 +70,8 @@ class Survey:
                 continue
             filled.add(name)
             self.fields[name].values[digest] += 1
-            self.found |= {(file_id, kind, value) for kind, value in identifiers(element)}
+            named = identifiers(int(element.tag), element.VR, values_of(element))
+            self.found |= {(file_id, kind, value) for kind, value in named}
             if element.tag in _MAKERS:
                 self.makers.add(str(element.value).strip().casefold())
         for name in filled:
