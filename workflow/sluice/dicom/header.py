@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from sluice.dicom.dictionary import has_tag, tags, vr_of
+from sluice.dicom.dictionary import tags, vr_of
 from sluice.dicom.elements import IMPLICIT, Bytes, Element, Form, items
 
 _NUMBERS = {"FD": "d", "FL": "f", "SL": "l", "SS": "h", "UL": "L", "US": "H"}
@@ -40,7 +40,7 @@ class Header:
         self._elements = {element[0]: element for element in found}
 
     def __contains__(self, asked: str | tuple[int, int]) -> bool:
-        tag = _tag(asked) if isinstance(asked, str) else asked[0] << 16 | asked[1]
+        tag = tags()[asked] if isinstance(asked, str) else asked[0] << 16 | asked[1]
         return tag in self._elements
 
     def get(self, keyword: str) -> Any:
@@ -49,11 +49,11 @@ class Header:
         Texts are taken as Latin-1: what is asked for here is plain ASCII in valid objects. ``None``
         where there is no value, or one that does not fit its VR.
         """
-        element = self._elements.get(tag := _tag(keyword))
+        element = self._elements.get(tag := tags()[keyword])
         if element is None:
             return None
         _, stored, _, value, end = element
-        vr = stored.decode("latin-1") if stored not in (b"", b"UN") else _vr(tag)
+        vr = stored.decode("latin-1") if stored not in (b"", b"UN") else vr_of(tag)
         if vr == "SQ":
             inner = IMPLICIT if stored == b"UN" else self._form
             return [
@@ -70,11 +70,3 @@ class Header:
 
 def _one(values: Any) -> Any:
     return values[0] if len(values) == 1 else list(values)
-
-
-def _tag(keyword: str) -> int:
-    return tags()[keyword]
-
-
-def _vr(tag: int) -> str:
-    return vr_of(tag) if has_tag(tag) else "UN"

@@ -15,8 +15,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 from sluice.dicom import values
 from sluice.dicom.charset import STRINGS, codec_of, texts
@@ -86,6 +85,8 @@ _MEMORIES = 50_000
 
 # New bytes of an element (none: it went), what was done, options of PS3.15 that were used.
 _Outcome = tuple[bytes, tuple[str, ...], tuple[str, ...]]
+# What an outcome is remembered by: the element's bytes, and what else it depends on.
+_Key = TypeVar("_Key", tuple[bytes, bytes], tuple[bytes, str, int])
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,8 @@ class _Kind:
         self.signedness_known = signedness_known
         self.codec = codec_of(charset.decode("latin-1"))
         self.memory: dict[Place, dict[tuple[bytes, bytes], _Outcome]] = {}
+        self.private_memory: dict[Place, dict[tuple[bytes, str, int], _Outcome]] = {}
+        self.listed = cache(self._listed)
         self.own: dict[frozenset[str], list[tuple[int, bytes]]] = {}
         self.lengths: dict[tuple[bytes, ...], int] = {}
 
@@ -183,8 +186,7 @@ class _Kind:
     ) -> NewObject:
         """Decide about every element of a file of this kind."""
         present = [by_tag[tag] for tag in _SAMPLES if tag in by_tag]
-        header = sum(end - at for tag, _, at, _, end in found if tag >> 16 != 0x7FE0)
-        if len(present) > 1 or header > MAX_HEADER:
+        if len(present) > 1 or (len(data) > MAX_HEADER and _header_bytes(found) > MAX_HEADER):
             raise UncommonError
         last = present[0] if present else None
         doing = _Writing()
@@ -224,37 +226,25 @@ class _Kind:
         new = self._code(data, by_tag, place, doing)
         skipped = own_tags(place) | CODE_TAGS if new else own_tags(place)
         memory = self.memory.setdefault(place, {})
-        creators: dict[int, str] = {}
-        blocks: dict[tuple[int, str], int] = {}
-        for element in found:
+        dated = self.cleaner.dates_need_times
+        private = [element for element in found if element[0] & 0x10000]
+        for element in found if not private else [e for e in found if not e[0] & 0x10000]:
             tag, _, at, _, end = element
-            if tag & 0x10000:
-                self._private(data, element, place, creators, blocks, new, doing)
-                continue
             if tag in skipped:
                 continue
-            key = data[at:end], self._time(data, tag, by_tag)
+            partner = _partner(tag) if dated else None
+            key = data[at:end], b"" if partner is None else _raw(data, by_tag.get(partner))
             outcome = memory.get(key)
             if outcome is None:
                 outcome = self._outcome(data, element, place, key[1])
-                if end - at <= _MEMORABLE:
-                    if len(memory) >= _MEMORIES:
-                        memory.clear()
-                    memory[key] = outcome
+                _remember(memory, key, outcome)
             text, counts, options = outcome
             doing.counts += counts
             if options:
                 doing.used.update(options)
             if text:
                 new.append((tag, text))
-        return new
-
-    def _time(self, data: Bytes, tag: int, by_tag: dict[int, Element]) -> bytes:
-        """Return the bytes of the time that belongs to a date, if it matters."""
-        partner = _partner(tag)
-        if partner is None or not self.cleaner.dates_need_times:
-            return b""
-        return _raw(data, by_tag.get(partner))
+        return new + self._private_elements(data, private, place, doing)
 
     def _outcome(self, data: Bytes, element: Element, place: Place, time: bytes) -> _Outcome:
         tag, stored, _, value, end = element
@@ -341,7 +331,7 @@ class _Kind:
         self, data: Bytes, by_tag: dict[int, Element], place: Place, doing: _Writing
     ) -> list[tuple[int, bytes]]:
         """Return the elements of the data set's code, if it has one."""
-        if CODE_TAGS.isdisjoint(by_tag):
+        if by_tag.keys().isdisjoint(CODE_TAGS):
             return []
         values_of = ((word, self._one_text(data, by_tag.get(tag))) for word, tag in _CODE_PARTS)
         keyword, value = next((found for found in values_of if found[1]), ("", ""))
@@ -366,45 +356,66 @@ class _Kind:
             return ""
         return texts[0] if len(texts) == 1 else str(texts)
 
+    def _private_elements(
+        self, data: Bytes, found: list[Element], place: Place, doing: _Writing
+    ) -> list[tuple[int, bytes]]:
+        """Return tag and new bytes of the private elements that stay, and of their creators."""
+        new: list[tuple[int, bytes]] = []
+        memory = self.private_memory.setdefault(place, {})
+        blocks: dict[tuple[int, str], int] = {}
+        may_stay: dict[int, str] = {}
+        for element in found:
+            if 0x10 <= element[0] & 0xFFFF <= 0xFF:
+                creator = _raw(data, element).decode("latin-1").strip(" \0")
+                may_stay.update(self.listed(creator, element[0]))
+        kept = [element for element in found if element[0] in may_stay]
+        doing.counts += [REMOVED_PRIVATE] * (len(found) - len(kept))
+        for element in kept:
+            tag, _, at, _, end = element
+            group, number, creator = tag >> 16, tag & 0xFFFF, may_stay[tag]
+            block = blocks.get((group, creator)) or 0x10 + sum(g == group for g, _ in blocks)
+            key = data[at:end], creator, block
+            outcome = memory.get(key)
+            if outcome is None:
+                outcome = self._private(data, element, place, creator, block)
+                _remember(memory, key, outcome)
+            text, counts, options = outcome
+            doing.counts += counts
+            doing.used.update(options)
+            if not text:
+                continue
+            if (group, creator) not in blocks:
+                blocks[group, creator] = block
+                own = group << 16 | block
+                new.append((own, self._encoded(own, "LO", creator.encode("ascii"))))
+            new.append((group << 16 | block << 8 | number & 0xFF, text))
+        return new
+
+    def _listed(self, creator: str, tag: int) -> dict[int, str]:
+        """Return the creator by tag of what may stay of the block that an element reserves."""
+        first = tag & 0xFFFF0000 | (tag & 0xFF) << 8
+        block = range(first, first + 0x100)
+        return {one: creator for one in block if self.cleaner.knows_private(creator, one)}
+
     def _private(
-        self,
-        data: Bytes,
-        element: Element,
-        place: Place,
-        creators: dict[int, str],
-        blocks: dict[tuple[int, str], int],
-        new: list[tuple[int, bytes]],
-        doing: _Writing,
-    ) -> None:
+        self, data: Bytes, element: Element, place: Place, creator: str, block: int
+    ) -> _Outcome:
         tag, stored, _, value, end = element
-        group, number = tag >> 16, tag & 0xFFFF
-        if 0x10 <= number <= 0xFF:
-            creators[tag] = _raw(data, element).decode("latin-1").strip(" \0")
-        creator = creators.get(group << 16 | number >> 8, "") if number > 0xFF else ""
-        if not self.cleaner.knows_private(creator, tag):
-            doing.counts.append(REMOVED_PRIVATE)
-            return
         vr, raw = self._private_vr(tag, creator, stored), data[value:end]
         undefined = (self.form.implicit or stored in LONG) and _undefined(data, value)
         if undefined and (vr != "SQ" or stored == b"UN"):
             raise UncommonError
         bulk = raw if vr in _BYTES else None
         verdict = self.cleaner.private(creator, tag, vr, bulk, _private_values(vr, raw))
-        doing.counts += verdict.counts
         if verdict.value is None:
-            return
-        doing.used.update(verdict.options)
-        if (group, creator) not in blocks:
-            block = 0x10 + sum(1 for other, _ in blocks if other == group)
-            blocks[group, creator] = block
-            at = group << 16 | block
-            new.append((at, self._encoded(at, "LO", creator.encode("ascii"))))
-        at = group << 16 | blocks[group, creator] << 8 | number & 0xFF
+            return b"", verdict.counts, ()
+        doing = _Writing(list(verdict.counts), set(verdict.options))
         if vr == "SQ":
             raw = self._items(data, element, place, doing)
         elif isinstance(verdict.value, bytes):
             raw = verdict.value
-        new.append((at, self._encoded(at, vr, raw)))
+        text = self._encoded(tag & 0xFFFF00FF | block << 8, vr, raw)
+        return text, tuple(doing.counts), tuple(sorted(doing.used))
 
     def _private_vr(self, tag: int, creator: str, stored: bytes) -> str:
         if not self.form.implicit and stored != b"UN":
@@ -534,10 +545,21 @@ def _undefined(data: Bytes, value: int) -> bool:
 
 def _in_order(found: list[Element]) -> list[Element]:
     """Return the elements, each of which must have a higher tag than the one before."""
-    tags = [element[0] for element in found]
-    if any(a >= b for a, b in pairwise(tags)):
+    found_tags = [element[0] for element in found]
+    if found_tags != sorted(set(found_tags)):
         raise UncommonError
     return found
+
+
+def _header_bytes(found: list[Element]) -> int:
+    return sum(end - at for tag, _, at, _, end in found if tag >> 16 != 0x7FE0)
+
+
+def _remember(memory: dict[_Key, _Outcome], key: _Key, outcome: _Outcome) -> None:
+    if len(key[0]) <= _MEMORABLE:
+        if len(memory) >= _MEMORIES:
+            memory.clear()
+        memory[key] = outcome
 
 
 @cache

@@ -135,15 +135,15 @@ def _interest(tag: int) -> str:
     return ""
 
 
-def _look(texts: dict[int, str], header: Values) -> Look:
-    study, instance = texts.get(_STUDY, ""), texts.get(_INSTANCE, "")
-    if not study or not instance or not texts.get(_CLASS):
+def _look(about: dict[int, str], header: Values) -> Look:
+    study, instance = about.get(_STUDY, ""), about.get(_INSTANCE, "")
+    if not study or not instance or not about.get(_CLASS):
         raise SluiceError("A DICOM file has no SOP class, SOP instance or study", mend="exclude it")
-    day, moment = parse_date(texts.get(_DATE, "")), parse_time(texts.get(_TIME, ""))
+    day, moment = parse_date(about.get(_DATE, "")), parse_time(about.get(_TIME, ""))
     start = None if day is None else datetime.combine(day, time.min)
     if start is not None and moment is not None:
         start += moment
-    number = texts.get(_PATIENT, "")
+    number = about.get(_PATIENT, "")
     # Without a number nothing joins two studies of a person.
-    participant = (number, texts.get(_ISSUER, "")) if number else ("", study)
+    participant = (number, about.get(_ISSUER, "")) if number else ("", study)
     return Look(participant, study, instance, start, classify(header))
