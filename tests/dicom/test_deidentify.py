@@ -99,6 +99,26 @@ def test_references_between_two_linked_objects_stay_intact() -> None:
     assert new_contour.FrameOfReferenceUID == new_picture.FrameOfReferenceUID
 
 
+def test_a_codes_own_meaning_stays_if_it_says_nothing_but_science() -> None:
+    unit, other = Dataset(), Dataset()
+    unit.CodeValue, unit.CodingSchemeDesignator, unit.CodeMeaning = "mm", "UCUM", "millimeter"
+    other.CodeValue, other.CodingSchemeDesignator = "mm", "UCUM"
+    other.CodeMeaning = "Kestrel Jane"
+    new = controlled(image(ProcedureCodeSequence=Sequence([unit, other])))
+    assert [item.CodeMeaning for item in new.ProcedureCodeSequence] == ["millimeter", "mm"]
+
+
+def test_what_is_counted_stays_however_large_it_is() -> None:
+    new = controlled(image(ActualFrameDuration="77340177", ImagesInAcquisition="77340177"))
+    assert new.ActualFrameDuration == 77340177
+    assert new.ImagesInAcquisition == 0
+
+
+def test_a_known_maker_stays_and_another_does_not() -> None:
+    assert controlled(image(Manufacturer="GE MEDICAL SYSTEMS")).Manufacturer == "GE MEDICAL SYSTEMS"
+    assert controlled(image(Manufacturer="Kestrel Jane")).Manufacturer == "REMOVED"
+
+
 def test_standard_uids_stay() -> None:
     item = Dataset()
     item.CodingSchemeUID = "2.16.840.1.113883.6.96"

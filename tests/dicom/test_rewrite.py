@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from tests.dicom.corpus import BUNDLED, CONTROLLED, REGISTERED, identity
+from tests.dicom.corpus import BUNDLED, CONTROLLED, REGISTERED, canaries, identity
 
 from sluice.dicom.deidentify import deidentify, write
 from sluice.dicom.layout import UncommonError
@@ -87,6 +87,24 @@ def test_both_ways_give_the_same_data_set_of_every_shared_file(
 ) -> None:
     seen = compared(sorted((shared_data / "dicom").rglob("*.dcm")), profile)
     assert seen["rewritten"] > 150, "the comparison has lost its files"
+
+
+def test_both_ways_agree_on_every_canary_and_lose_it(tmp_path: Path) -> None:
+    taken = 0
+    for canary in canaries():
+        dataset = picture()
+        canary.plant(dataset)
+        data = encoded(dataset)
+        (tmp_path / "in.dcm").write_bytes(data)
+        try:
+            fast, counts = by_bytes(data, CONTROLLED)
+        except UncommonError:
+            continue
+        assert (fast, counts) == by_objects(tmp_path / "in.dcm", CONTROLLED), canary.name
+        left, needle = encoded(fast), canary.needle.encode()
+        assert needle not in left and needle not in left.replace(b"\0", b""), canary.name
+        taken += 1
+    assert taken > 135, "the comparison has lost its canaries"
 
 
 @given(

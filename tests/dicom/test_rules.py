@@ -144,6 +144,10 @@ def test_content_items_follow_their_table() -> None:
 def test_a_value_type_that_the_table_does_not_list_gets_the_strictest_action() -> None:
     assert RULES.content_item("121112", "DCM", "IMAGE", ()) == ("D", "")
     assert RULES.content_item("121112", "DCM", "TEXT", ALL) == ("X", "")
+    # A code in the place of a text that may be cleaned; a person's name there is no such thing.
+    assert RULES.content_item("363698007", "SCT", "CODE", ALL) == ("C", "clean_descriptors")
+    assert RULES.content_item("363698007", "SCT", "CODE", ()) == ("D", "")
+    assert RULES.content_item("363698007", "SCT", "PNAME", ALL) == ("D", "")
     assert RULES.content_item("121033", "DCM", "TEXT", ALL) == ("X", "")  # age, as text
 
 

@@ -67,6 +67,12 @@ def test_the_list_is_wide_enough_for_descriptions() -> None:
         ("X-RAY HAND 3 VIEWS", "x-ray hand 3 views"),
         ("ABDOMEN 120kV 300 mAs", "abdomen 120kV 300 mAs"),
         ("C-SPINE", "c-spine"),
+        ("PET F-18 FDG", "pet F-18 fdg"),
+        ("68Ga-PSMA PET", "68Ga-psma pet"),
+        ("BONE SCAN Tc-99m", "bone scan Tc-99m"),
+        ("DR CHEST PA", "DR chest pa"),
+        ("mild hepatic steatosis, thickened wall", "mild hepatic steatosis, thickened wall"),
+        ("shortness of breath", "shortness of breath"),
     ],
 )
 def test_what_describes_an_image_stays(text: str, left: str) -> None:
@@ -96,6 +102,13 @@ def test_what_describes_an_image_stays(text: str, left: str) -> None:
         ("CXR J. Kestrel", "cxr"),
         ("AX T2 KESTREL^JANE", "ax T2"),
         ("T7734001 BRAIN", "brain"),
+        ("XR hand, Dr Foot", "XR hand"),
+        ("XR hand Dr. Foot-Head. Chest pain", "XR hand chest pain"),
+        ("CT CHEST DR BONE", "CT chest"),
+        ("scan read by Kestrel Bone", "scan by"),
+        ("scan read by Bone, Kestrel", "scan by"),
+        ("lives at Kestrel Crescent", "at"),
+        ("PET F-44", "pet"),
     ],
 )
 def test_names_dates_and_numbers_of_people_go(text: str, left: str) -> None:
@@ -144,8 +157,10 @@ def test_coded_strings_and_settings_of_machines_are_technical(text: str) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["KESTREL", "KESTREL^JANE", "MRN7734001", "20040119", "CHEST of Jane", "12 Hill Street"]
-)
+    "text",
+    ["KESTREL", "KESTREL^JANE", "MRN7734001", "20040119", "CHEST of Jane", "12 Hill Street",
+     "DOE1931", "ZX7Q9K2M", "1931-03-17", "17.03.31", "7734 0012", "A1 B2 C3 D4 E5 F6 G7"],
+)  # fmt: skip
 def test_names_and_long_numbers_are_not(text: str) -> None:
     assert not is_technical(text, NONE)
 

@@ -14,7 +14,7 @@ from sluice.dicom.eligibility import ObjectFacts
 from sluice.errors import SluiceError
 from sluice.modalities.imaging.headers import long_table, object_facts, wide_table
 from sluice.modalities.imaging.residual import Needles
-from sluice.modalities.imaging.roles import role
+from sluice.modalities.imaging.roles import own_tokens, role
 from sluice.modalities.imaging.settings import individual_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,3 +99,9 @@ def test_facts_survive_the_table_that_they_travel_in(facts):
     texts = {name: {k: str(v) for k, v in asdict(one).items()} for name, one in facts.items()}
     wide = wide_table(long_table(texts)).to_dict("index")
     assert {name: object_facts(row) for name, row in wide.items()} == facts
+
+
+def test_of_a_hospital_only_what_names_it_is_looked_for() -> None:
+    assert own_tokens("institution", "Kestrel Medical Center") == ["Kestrel"]
+    assert own_tokens("staff", "Bone^Kestrel") == ["Kestrel"]
+    assert own_tokens("name", "Bone^Kestrel") == ["Bone^Kestrel"]

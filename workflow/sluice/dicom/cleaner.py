@@ -39,7 +39,9 @@ CODE_TAGS: Final = frozenset(
     for word in (*CODE_VALUES, "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning")
 )
 #: VRs of numbers in binary form, and their format in :mod:`struct`.
-NUMBERS: Final = {"FD": "d", "FL": "f", "SL": "l", "SS": "h", "UL": "L", "US": "H"}
+NUMBERS: Final = {
+    **{"FD": "d", "FL": "f", "SL": "l", "SS": "h", "SV": "q", "UL": "L", "US": "H", "UV": "Q"}
+}
 #: Items of a structured report, and the code that says what an item is about.
 CONTENT: Final = 0x0040A730
 CONCEPT_NAME: Final = 0x0040A043
@@ -84,6 +86,19 @@ _PATIENT_CODES = frozenset({"F", "M", "O", "ALTERED", "UNALTERED", "YES", "NO", 
 _ISO = "ISO_1"  # ISO_10918_1 is a compression method, no long number
 # A participant's own number of this length or more is looked for among numbers too.
 _NUMBER = 5
+# Seven digits before the point are a record's number or a date, but for what is counted in
+# becquerels, milliseconds, microamperes and events.
+_LONG_NUMBER = re.compile(r"[+-]?0*[1-9]\d{6}")
+_LARGE = frozenset(
+    int(tag_for_keyword(word) or 0)
+    for word in (
+        *("ActualFrameDuration", "CountRate", "CountsAccumulated", "DoseCalibrationFactor"),
+        *("ExposureInuAs", "FrameReferenceTime", "PrimaryPromptsCountsAccumulated"),
+        *("RadionuclideTotalDose", "RadiopharmaceuticalSpecificActivity", "RescaleSlope"),
+        *("SecondaryCountsAccumulated", "TriggerTime", "WindowCenter", "WindowWidth"),
+        *("XRayTubeCurrentInuA",),
+    )
+)
 # Numbers in binary form whose bytes spell a word or a number as text: no measurement does.
 _TEXT = re.compile(rb"[A-Za-z0-9^ ._-]{6,}")
 _LONGEST = {"SH": 16, "LO": 64}  # PS3.5 Table 6.2-1, in characters
@@ -312,9 +327,9 @@ class Cleaner:
         public = words.is_public_code(code.value, code.scheme, self.own)
         if place.replaced or kind != "CodeValue" or not public:
             return REMOVED_CODE
-        meaning = words.standard_codes().get((code.scheme, code.value), "")
-        if not meaning and words.wholly_in_vocabulary(code.meaning, self.own):
-            meaning = code.meaning
+        meaning = code.meaning
+        if not words.wholly_in_vocabulary(meaning, self.own):
+            meaning = words.standard_codes().get((code.scheme, code.value), "")
         return code._replace(meaning=meaning or code.value)
 
     def uid(self, uid: str) -> str:
@@ -339,7 +354,7 @@ class Cleaner:
         if action == "D":
             return self._dummy(tag, vr, texts), ""
         if texts is None:
-            spells = vr in NUMBERS and _TEXT.fullmatch(raw.strip(b" \0"))
+            spells = vr in (*NUMBERS, "AT") and _TEXT.fullmatch(raw.replace(b"\0", b""))
             return (UNCHANGED if action == "K" and not spells else None), ""
         if vr == "UI":
             return [self.uid(text) for text in texts], ""
@@ -410,13 +425,14 @@ class Cleaner:
         allowed = {"any": True, "manufacturer": device != "none", "device": device == "full"}
         if not allowed.get(needs, False):
             return None
-        fits = words.is_setting if needs == "any" else words.is_model_name
+        fits = words.is_model_name if needs == "device" else words.is_setting
         return _each(texts, lambda text: text if fits(text, self.own) else None)
 
     def _coded(self, tag: int, vr: str, text: str) -> str | None:
         if vr in ("IS", "DS"):
             own_number = len(text) >= _NUMBER and text in self.own
-            return text if values.is_number(vr, text) and not own_number else None
+            long = tag not in _LARGE and bool(_LONG_NUMBER.match(text))
+            return text if values.is_number(vr, text) and not (own_number or long) else None
         code = values.coded(text)
         if tag == _MODALITY:
             return code if code in _MODALITIES else "OT"

@@ -232,9 +232,11 @@ def _raw(element: DataElement) -> bytes:
     """Return the bytes of an element that holds bytes or numbers, in little-endian order."""
     if isinstance(element.value, bytes):
         return element.value
-    if element.VR not in NUMBERS or element.is_empty:
+    if element.is_empty or element.VR not in (*NUMBERS, "AT"):
         return b""
     found = _many(element.value)
+    if element.VR == "AT":
+        return b"".join(struct.pack("<2H", tag >> 16, tag & 0xFFFF) for tag in found)
     return struct.pack(f"<{len(found)}{NUMBERS[element.VR]}", *found)
 
 

@@ -95,6 +95,7 @@ _SAMPLES_OF[0x56000020] = "1.2.840.10008.5.1.4.1.1.4.2"  # Spectroscopy Data
 DATES = frozenset({"DA", "DT", "TM"})
 _DATED = frozenset({"DATE", "DATETIME", "TIME"})  # value types of content items
 TEXT = frozenset({"LO", "SH", "LT", "ST", "UC", "UT"})
+_CODED = frozenset({"CODE", "NUM"})
 # Elements outside the table, by VR; any other VR is kept where its values are what the VR says.
 UNLISTED: dict[str, Action] = {"PN": "D", "AE": "D", "UR": "X", "UI": "U"}
 UNLISTED.update(dict.fromkeys(DATES | TEXT, "C"))
@@ -268,6 +269,11 @@ class Rules:
         if not rules:
             return None
         rule = next((rule for rule in rules if rule.value_type == value_type), None)
+        if rule is None and value_type in _CODED:
+            # A code or a number says less than the text that may be cleaned in its place.
+            asked = [_asked(rule.options, options) for rule in rules]
+            if all(action == "C" for action, _ in asked):
+                return "C", asked[0][1]
         if rule is None:
             return ("X" if any(rule.basic == "X" for rule in rules) else "D"), ""
         if (scheme, code) not in SHIFT_REVEALING_CODES:

@@ -4,18 +4,38 @@ A description is cut into words and numbers. A word stays if the list has it. A 
 is written like a measure (``2.5mm``, ``120kV``, ``256x256``), a setting (``b1000``, ``TE90``,
 ``B30f``) or a vertebra (``L5``); a bare number only if it is small or round and stands beside words
 that stay, so that no part of a date, a telephone or a record number does.
+
+Some words of the list are names too (``Bone``, ``Hand``, ``Crescent``). They go where they stand as
+names do: after a title, or with a capital beside a capitalised word that no list has.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from sluice.resources import resource
 
+# Element and mass number of nuclides that are given to patients or measured in them.
+_NUCLIDES = (
+    "ac225 at211 bi213 br76 c11 c13 co57 cr51 cu61 cu62 cu64 cu67 er169 f18 f19 fe52 fe59 ga66 "
+    "ga67 ga68 h1 ho166 i120 i123 i124 i125 i131 in111 kr81m lu177 mn52 n13 na22 na23 o15 p31 p32 "
+    "pb203 pb212 ra223 rb82 re186 re188 sc44 sc47 se75 sm153 sr82 sr89 tb161 tc94m tc99m th227 "
+    "tl201 xe127 xe129 xe133 y86 y90 zr89"
+)
+_NUCLIDE = re.compile(  # F-18, F18, 18F, 18-F
+    "|".join(
+        f"{element}-?{mass}|{mass}-?{element}"
+        for element, mass in re.findall(r"([a-z]+)(\d+m?)", _NUCLIDES)
+    )
+)
 # A number takes what hangs on it: 12/03/1931, 555-0134, 10:30, 1.0x1.0mm and 3D are one token each.
-_TOKEN = re.compile(r"\d(?:[^\W_]|[.,:/-](?=\d))*|(?i:x-rays?(?![^\W_]))|[^\W\d_][^\W_]*")
+_TOKEN = re.compile(
+    rf"(?<![^\W_])(?i:{_NUCLIDE.pattern})(?![^\W_])"
+    r"|\d(?:[^\W_]|[.,:/-](?=\d))*|(?i:x-rays?(?![^\W_]))|[^\W\d_][^\W_]*"
+)
 _PART = re.compile(r"[^\W_]+")
 _SMALL = r"\d{1,3}(?:\.\d{1,3})?"
 _UNITS = (
@@ -33,8 +53,18 @@ _SETTING = re.compile(
     r"|[bdhiotu][1-9]\d[fhmsu]{1,2}|(?:bf|bl|br|bv|hc|hf|hr|hv|qr|sa|sd|si|tr|ub|ur)[1-9]\d[df]?|fc\d\d"
 )  # the last line: names of reconstruction kernels
 _VERTEBRA = re.compile(r"c[1-7]|t(?:[1-9]|1[0-2])|l[1-5]|s[1-5]")
-_CODE = re.compile(r"(?=[^\W_]*\d)(?![^\W_]*\d{5})[^\W_]{1,16}")
 _SEPARATOR = re.compile(r"[ _+/.,:;()&*-]{1,3}")
+# How a machine names its parts and sequences: FL04, HE1, 48HA, T1, and words between digits.
+_RUN = re.compile(r"\d+|[^\W\d_]+")
+# What a machine's text may hold beyond known words: letters in all, digits at a time and in all,
+# characters of a part that has letters and digits.
+_LETTERS, _DIGITS, _ALL_DIGITS, _MIXED = 6, 4, 6, 5
+_DATE = re.compile(r"\d{1,4}\W+\d{1,2}\W+\d{2,4}|\d{4}\W+\d{1,2}\W+\d{1,2}")
+# Before a name. In capitals, DR and MR are kinds of images where a text begins with them.
+_TITLE = re.compile(r"Dra?|Drs|Prof|PROF|Mr|Mrs|MRS|Ms|Miss|Mme|Frau|Herr|Hr|Fr")
+_LATER_TITLE = re.compile(r"DR|dr|prof|mrs")
+_TO_A_NAME, _REST_OF_A_NAME = re.compile(r"[ .]{0,2}"), re.compile(r"[ ^'-]{1,2}")
+_IN_A_NAME = re.compile(r", ?|[ ^'-]{1,2}")
 
 
 # Days with a month's name (21 Oct 2016, March 3rd); OCT alone is optical coherence tomography.
@@ -56,8 +86,14 @@ def listed() -> dict[str, str]:
 
 
 @cache
-def _technical() -> frozenset[str]:
+def technical() -> frozenset[str]:
+    """Return the words that a machine's settings may hold beside the closed list's, folded."""
     return frozenset(_words(resource("dicom", "technical_words.txt"))) | listed().keys()
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(_words(resource("dicom", "vocabulary_names.txt")))
 
 
 def _words(page: Path) -> list[str]:
@@ -66,9 +102,9 @@ def _words(page: Path) -> list[str]:
 
 
 def is_safe_number(token: str) -> bool:
-    """Say whether a token with digits is a measure, a setting or a vertebra by its form alone."""
+    """Say whether a token with digits is a measure, setting, vertebra or nuclide by its form."""
     folded = token.casefold()
-    return any(form.fullmatch(folded) for form in (_MEASURE, _SETTING, _VERTEBRA))
+    return any(form.fullmatch(folded) for form in (_MEASURE, _SETTING, _VERTEBRA, _NUCLIDE))
 
 
 def is_small_number(token: str) -> bool:
@@ -80,13 +116,27 @@ def is_small_number(token: str) -> bool:
 def is_technical(text: str, own: frozenset[str]) -> bool:
     """Say whether a machine's text or a coded string holds nothing that may be a name or a number.
 
-    Every part is a listed or technical word, one or two letters, or a short code with a digit
-    (``ep2d1d3``, ``MONOCHROME2``), and none has five digits in a row or is the participant's own.
+    Every word is a listed or technical one. Beside these there are at most a few letters and digits
+    (``ep2d1d3``, ``MONOCHROME2``, ``HE1-4``), too few for a name, a number or a date.
     """
-    parts = _PART.findall(text.replace("_", " ").casefold())
-    return own.isdisjoint(parts) and all(
-        part in _technical() or len(part) <= 2 or bool(_CODE.fullmatch(part)) for part in parts
-    )
+    folded = text.replace("_", " ").casefold()
+    parts = _PART.findall(folded)
+    if not own.isdisjoint(parts) or _DATE.search(folded):
+        return False
+    letters = digits = 0
+    for part in parts:
+        if part in technical():
+            continue
+        runs = _RUN.findall(part)
+        strange = [run for run in runs if not run.isdigit() and run not in technical()]
+        if len(strange) > 1 or (strange and len(part) > (2 if len(runs) == 1 else _MIXED)):
+            return False
+        letters += sum(map(len, strange))
+        numbers = [len(run) for run in runs if run.isdigit()]
+        digits += sum(numbers)
+        if max(numbers, default=0) > _DIGITS:
+            return False
+    return letters <= _LETTERS and digits <= _ALL_DIGITS
 
 
 def clean(text: str, own: frozenset[str]) -> str:
@@ -109,6 +159,8 @@ def clean(text: str, own: frozenset[str]) -> str:
     text = _DAY.sub(lambda day: "\0" * len(day[0]), text)
     found = list(_TOKEN.finditer(text))
     new = [_kept(token[0], own) for token in found]
+    for place in _name_places(text, found):
+        new[place] = ""
     sure = [*map(bool, new)]
     for place, token in enumerate(found):
         beside = [sure[i] for i in (place - 1, place + 1) if 0 <= i < len(found)]
@@ -130,3 +182,33 @@ def _kept(token: str, own: frozenset[str]) -> str:
     if not own.isdisjoint(_PART.findall(folded)):
         return ""
     return listed().get(folded) or (token if is_safe_number(token) else "")
+
+
+def _name_places(text: str, found: list[re.Match[str]]) -> Iterator[int]:
+    """Yield the places of tokens that stand as titles and names do."""
+    to_come: re.Pattern[str] | None = None  # what may stand before the next word of a name
+    for place, token in enumerate(found):
+        word = token[0]
+        gap = text[found[place - 1].end() : token.start()] if place else ""
+        if _TITLE.fullmatch(word) or (place and _LATER_TITLE.fullmatch(word)):
+            to_come = _TO_A_NAME
+            yield place
+        elif to_come and to_come.fullmatch(gap) and word[0].isupper():
+            to_come = _REST_OF_A_NAME
+            yield place
+        else:
+            to_come = None
+            if word.casefold() in _names() and _beside_a_name(text, found, place):
+                yield place
+
+
+def _beside_a_name(text: str, found: list[re.Match[str]], place: int) -> bool:
+    """Say whether a word and a neighbour that no list has are both written like names."""
+    for first, other in ((place - 1, place - 1), (place, place + 1)):
+        if not 0 <= other < len(found) or not found[place][0].istitle():
+            continue
+        gap, word = text[found[first].end() : found[first + 1].start()], found[other][0]
+        strange = word.casefold() not in technical()
+        if _IN_A_NAME.fullmatch(gap) and word.istitle() and len(word) > 2 and strange:
+            return True
+    return False

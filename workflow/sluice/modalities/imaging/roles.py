@@ -9,7 +9,7 @@ from sluice.config.cohort import Role
 from sluice.dicom.dictionary import has_tag, keyword_of, tags
 from sluice.dicom.rules import DATES, TEXT, load_rules
 from sluice.dicom.values import is_standard_uid
-from sluice.dicom.vocabulary import listed
+from sluice.dicom.vocabulary import technical
 
 _PATIENT_GROUP = 0x0010
 _BIRTH_DATE = 0x00100030
@@ -87,10 +87,10 @@ def own_tokens(kind: str, text: str) -> list[str]:
     """Return what of an identifier no kept text may contain.
 
     A participant's own names and numbers go whole. Of an address, an institution or somebody else's
-    name, words that the closed list has (``center``, ``bone``) say nothing of the participant.
+    name, words of the shipped lists (``center``, ``bone``, ``medical``) say nothing of them.
     """
     tag = tags().get(kind)
     patients = tag is not None and tag >> 16 == _PATIENT_GROUP and tag != _ADDRESS
     if patients or (tag is None and kind not in _NOT_WHOLE):
         return [text]
-    return [word for word in _WORD.findall(text) if word.casefold() not in listed()]
+    return [word for word in _WORD.findall(text) if word.casefold() not in technical()]
