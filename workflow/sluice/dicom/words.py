@@ -92,7 +92,7 @@ def standard_meaning(scheme: str, value: str) -> str | None:
 
 @cache
 def _codes() -> list[str]:
-    """Return the lines of the table in order: as a dictionary they would take three times as much."""
+    """Return the table's lines in order; a dictionary would take three times the memory."""
     text = resource("dicom", "codes.csv").read_text(encoding="utf-8")
     return sorted(text.splitlines()[1:])
 
