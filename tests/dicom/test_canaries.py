@@ -135,7 +135,7 @@ def test_without_the_closed_word_list_descriptions_leak(
     open_list = {needle.casefold(): needle for needle in NEEDLES.values()}
     for module in (words, vocabulary):
         monkeypatch.setattr(module, "listed", lambda: open_list)
-    monkeypatch.setattr(words, "standard_codes", dict)
+    monkeypatch.setattr(words, "standard_meaning", lambda *_: None)
     leaks = left(release(raw, tmp_path / "new.dcm"))
     assert {
         "StudyDescription",

@@ -327,9 +327,9 @@ class Cleaner:
         public = words.is_public_code(code.value, code.scheme, self.own)
         if place.replaced or kind != "CodeValue" or not public:
             return REMOVED_CODE
-        meaning = code.meaning
-        if not words.wholly_in_vocabulary(meaning, self.own):
-            meaning = words.standard_codes().get((code.scheme, code.value), "")
+        meaning: str | None = code.meaning
+        if not words.wholly_in_vocabulary(code.meaning, self.own):
+            meaning = words.standard_meaning(code.scheme, code.value)
         return code._replace(meaning=meaning or code.value)
 
     def uid(self, uid: str) -> str:

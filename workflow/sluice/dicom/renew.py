@@ -23,7 +23,7 @@ from sluice.errors import SluiceError
 
 # A file up to this size is read at once; a larger one is mapped, and its samples are streamed.
 _AT_ONCE = 4 * 2**20
-_CHUNK = 2**20
+_CHUNK = 2**18
 _LEVELS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 

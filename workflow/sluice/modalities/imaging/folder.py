@@ -8,6 +8,7 @@ reason and a count.
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sluice.config import load_policy
 from sluice.dicom.eligibility import eligible
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.renew import Renewer
@@ -25,8 +25,7 @@ from sluice.errors import SluiceError
 from sluice.files import replacing_file, sha256_file
 from sluice.identity import Pseudonyms, Vault
 from sluice.modalities.imaging.firstlook import FirstLook, Look
-from sluice.modalities.imaging.settings import ImagingSettings, individual_settings
-from sluice.resources import shipped
+from sluice.resources import resource
 
 #: The tiers that have a preset: what the shipped default policy says of them.
 TIERS = ("controlled", "registered")
@@ -83,10 +82,27 @@ class _Done:
     options: Counter[str] = field(default_factory=Counter)
 
 
-def preset(tier: str) -> ImagingSettings:
-    """Return what the default policy says of a tier's images."""
-    policy = load_policy(shipped() / "config", "default")
-    return individual_settings(policy.tiers[tier].modalities["imaging"], tier)
+@dataclass(frozen=True)
+class Preset:
+    """What the default policy says of a tier's images.
+
+    Attributes
+    ----------
+    profile
+        What stays of a header.
+    eligibility
+        The rules of :func:`sluice.dicom.eligibility.eligible`.
+    """
+
+    profile: Profile
+    eligibility: dict[str, Any]
+
+
+def preset(tier: str) -> Preset:
+    """Return a tier's preset: a table, because reading a policy takes longer than many images."""
+    text = resource("dicom", "presets.json").read_text(encoding="utf-8")
+    found = json.loads(text)[tier]
+    return Preset(Profile.from_policy(found["profile"]), found["eligibility"])
 
 
 def deidentify_folder(
@@ -109,15 +125,15 @@ def deidentify_folder(
     processes
         How many work at once.
     """
-    settings = preset(tier)
-    profile = Profile.from_policy(settings.profile(tier))
+    rules = preset(tier)
+    profile = rules.profile
     files = sorted(p for p in source.rglob("*") if p.is_file() and not p.is_symlink())
     report = Report(files_in=len(files))
     first = FirstLook()
     looks, refused = _look_at_all(files, first, progress)
     refused |= _conflicts(looks)
     if tier in STRICT:
-        refused |= _excluded(looks, settings, refused)
+        refused |= _excluded(looks, rules.eligibility, refused)
     report.quarantined.update(refused.values())
     pseudonyms = vault.pseudonyms("folder", tier, "series")
     batches = list(_batches(looks, refused, first, profile, vault, pseudonyms, target))
@@ -188,10 +204,9 @@ def _conflicts(looks: dict[Path, Look]) -> dict[Path, str]:
 
 
 def _excluded(
-    looks: dict[Path, Look], settings: ImagingSettings, refused: dict[Path, str]
+    looks: dict[Path, Look], rules: dict[str, Any], refused: dict[Path, str]
 ) -> dict[Path, str]:
     """Return why the tier may not hold files that nothing else speaks against."""
-    rules = settings.eligibility
     return {
         path: f"the tier does not hold it: {reason}"
         for path, look in looks.items()

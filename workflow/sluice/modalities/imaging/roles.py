@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from sluice.config.cohort import Role
 from sluice.dicom.dictionary import has_tag, keyword_of, tags
 from sluice.dicom.rules import DATES, TEXT, load_rules
 from sluice.dicom.values import is_standard_uid
 from sluice.dicom.vocabulary import technical
+
+if TYPE_CHECKING:
+    from sluice.config.cohort import Role
 
 _PATIENT_GROUP = 0x0010
 _BIRTH_DATE = 0x00100030
