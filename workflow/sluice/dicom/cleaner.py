@@ -90,7 +90,7 @@ _NUMBER = 5
 # becquerels, milliseconds, microamperes and events.
 _LONG_NUMBER = re.compile(r"[+-]?0*[1-9]\d{6}")
 _LARGE = frozenset(
-    int(tag_for_keyword(word) or 0)
+    tags()[word]
     for word in (
         *("ActualFrameDuration", "CountRate", "CountsAccumulated", "DoseCalibrationFactor"),
         *("ExposureInuAs", "FrameReferenceTime", "PrimaryPromptsCountsAccumulated"),
