@@ -110,7 +110,7 @@ def released(folder: Path, work: Path, tier: str) -> Run:
     target = work / f"out-{folder.name}"
     target.mkdir()
     report = deidentify_folder(folder, target, tier, vault, lambda *_: None, 1)
-    table = pd.read_parquet(vault.folder / "crosswalk.parquet")
+    table = pd.read_csv(vault.folder / "crosswalk.csv", dtype=str, keep_default_na=False)
     rows = zip(table["source"], table["sop_new"], strict=True)
     return Run(report, [(folder / old, target / f"{new}.dcm") for old, new in rows])
 
