@@ -17,7 +17,7 @@ from tests.dicom.corpus import (
     object_with,
 )
 
-from sluice.dicom import assemble, cleaner, deidentify, vocabulary, words
+from sluice.dicom import assemble, cleaner, deidentify, rules, vocabulary, words
 from sluice.dicom.profile import Profile
 from sluice.dicom.reader import read
 from sluice.dicom.rules import PrivateRule, Rule, Rules, load_rules
@@ -86,7 +86,6 @@ def any_number(rules: Rules) -> Rules:
         ("StudyID", keep(0x00200010)),
         ("ImageComments", keep(0x00204000)),
         ("request attributes", keep(0x00401001)),
-        ("icon", keep(0x00880200)),
         ("SoftwareVersions", lambda r: replace(r, technical={**r.technical, 0x00181020: "device"})),
         ("allowed element out of range", any_number),
     ],
@@ -107,6 +106,13 @@ def test_a_document_and_a_profile_have_two_guards(
     assert place not in left(release(raw, tmp_path / "one.dcm", rules=kept))
     monkeypatch.setattr(cleaner, "_REWRITTEN", frozenset())
     assert place in left(release(raw, tmp_path / "none.dcm", rules=kept))
+
+
+def test_an_icon_has_two_guards(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = keep(0x00880200)(load_rules())
+    assert "icon" not in left(release(raw, tmp_path / "one.dcm", rules=kept))
+    monkeypatch.setattr(rules, "PIXEL_GROUP", None)
+    assert "icon" in left(release(raw, tmp_path / "none.dcm", rules=kept))
 
 
 @pytest.mark.parametrize(

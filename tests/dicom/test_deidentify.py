@@ -63,8 +63,9 @@ def test_the_same_object_gives_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["CT_small.dcm", "JPEG2000.dcm", "ExplVR_BigEnd.dcm", "image_dfl.dcm", "SC_rgb_small_odd.dcm",
-     "SC_rgb_small_odd_big_endian.dcm", "rtdose_rle.dcm", "liver_1frame.dcm", "waveform_ecg.dcm"],
+    ["CT_small.dcm", "SC_rgb_jpeg_gdcm.dcm", "ExplVR_BigEnd.dcm", "image_dfl.dcm",
+     "SC_rgb_small_odd.dcm", "SC_rgb_small_odd_big_endian.dcm", "MR_small_RLE.dcm",
+     "liver_1frame.dcm", "waveform_ecg.dcm"],
 )  # fmt: skip
 def test_samples_are_the_same_to_the_bit_in_the_same_syntax(name: str, tmp_path: Path) -> None:
     old = read(BUNDLED / name)

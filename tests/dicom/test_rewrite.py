@@ -17,6 +17,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from tests.dicom.corpus import BUNDLED, CONTROLLED, REGISTERED, canaries, identity
 
+from sluice.dicom.codestream import joined
 from sluice.dicom.deidentify import deidentify, write
 from sluice.dicom.layout import UncommonError
 from sluice.dicom.profile import Profile
@@ -31,9 +32,7 @@ WHO = identity(own_tokens=frozenset({"CompressedSamples^CT1", "Doe^Jane", "12345
 
 def by_bytes(data: bytes, profile: Profile) -> tuple[FileDataset, Counter[str]]:
     new = Rewriter(profile, WHO, load_rules()).rewrite(data)
-    samples = b""
-    if new.samples is not None:
-        samples = data[new.samples.start : new.samples.stop] + bytes(new.samples.padding)
+    samples = joined(data, new.samples)
     return pydicom.dcmread(BytesIO(new.head + samples + new.tail)), new.counts
 
 

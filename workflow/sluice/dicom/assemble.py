@@ -13,7 +13,8 @@ from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
-from sluice.dicom.pixels import SAMPLES, native_bytes
+from sluice.dicom.codestream import joined, rewritten
+from sluice.dicom.pixels import SAMPLES, native_bytes, native_length, size_of
 from sluice.dicom.profile import ImageIdentity
 from sluice.dicom.statement import (
     IMPLEMENTATION_NAME,
@@ -48,7 +49,8 @@ def assemble(new: Dataset, syntax: UID, counts: Counter[str]) -> FileDataset:
     Parameters
     ----------
     new
-        The data set with its SOP UIDs; its native samples are cut to the size that it tells.
+        The data set with its SOP UIDs. Its native samples are cut to the size that it tells, and
+        compressed frames lose what is no picture.
     syntax
         The transfer syntax that the samples are in.
     counts
@@ -59,7 +61,8 @@ def assemble(new: Dataset, syntax: UID, counts: Counter[str]) -> FileDataset:
     SluiceError
         If the image does not tell its size.
     """
-    _cut_pixels(new, syntax, counts)
+    cut = _cut_frames if syntax.is_encapsulated else _cut_pixels
+    cut(new, syntax, counts)
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID = UID(str(new.SOPClassUID))
@@ -85,8 +88,6 @@ def write(dataset: FileDataset, path: Path | BytesIO) -> None:
 
 def _cut_pixels(new: Dataset, syntax: UID, counts: Counter[str]) -> None:
     """Cut native samples to the length that the image's size gives: what follows is no picture."""
-    if syntax.is_encapsulated:
-        return
     for keyword in SAMPLES:
         if not new.get(keyword):
             continue
@@ -97,6 +98,18 @@ def _cut_pixels(new: Dataset, syntax: UID, counts: Counter[str]) -> None:
         # In big-endian words the last sample lies behind the padding byte.
         cut = expected if syntax.is_little_endian else expected + odd
         new[keyword].value = samples[:cut] + bytes(expected + odd - cut)
+
+
+def _cut_frames(new: Dataset, syntax: UID, counts: Counter[str]) -> None:
+    """Leave out what hides in compressed frames."""
+    if not new.get("PixelData"):
+        return
+    (numbers, count, _), items = size_of(new), new.PixelData
+    length = native_length(numbers, 1, "")
+    frames = rewritten(items, 0, len(items), str(syntax), count, length)
+    if frames.changed:
+        counts["cut: inside a frame"] += frames.changed
+    new["PixelData"].value = joined(items, frames.pieces)
 
 
 def _settle(new: Dataset, little_endian: bool) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 SAMPLES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+#: Rows, columns, samples a pixel and bits of each; frames; photometric interpretation.
+Size = tuple[Sequence[int], int, str]
 _SIZE: Final = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
 
 
@@ -65,8 +67,8 @@ def native_length(size: Sequence[int], frames: int, photometric: str) -> int:
     return length // 3 * 2 if photometric == "YBR_FULL_422" else length
 
 
-def native_bytes(dataset: Dataset) -> int:
-    """Return the :func:`native_length` of an image.
+def size_of(dataset: Dataset) -> Size:
+    """Return what :func:`native_length` needs to know of an image.
 
     Raises
     ------
@@ -76,14 +78,16 @@ def native_bytes(dataset: Dataset) -> int:
     numbers = [dataset.get(keyword) for keyword in _SIZE]
     frames = dataset.get("NumberOfFrames") or 1
     photometric = dataset.get("PhotometricInterpretation")
-    if photometric is None or not all(isinstance(one, int) for one in (*numbers, frames)):
-        expected = 0
-    else:
-        expected = native_length(numbers, frames, photometric)
-    if expected <= 0:
+    told = photometric is not None and all(isinstance(one, int) for one in (*numbers, frames))
+    if not told or native_length(numbers, frames, photometric) <= 0:
         raise SluiceError(
             "An image does not tell its size",
             where="(0028,0008) to (0028,0100)",
             mend="exclude the file",
         )
-    return expected
+    return numbers, int(frames), str(photometric)
+
+
+def native_bytes(dataset: Dataset) -> int:
+    """Return the :func:`native_length` of an image, or raise as :func:`size_of` does."""
+    return native_length(*size_of(dataset))

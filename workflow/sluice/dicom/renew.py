@@ -17,7 +17,7 @@ from pathlib import Path
 from sluice.dicom.elements import Bytes
 from sluice.dicom.layout import UncommonError
 from sluice.dicom.profile import ImageIdentity, Profile
-from sluice.dicom.rewrite import NewObject, Rewriter, Samples
+from sluice.dicom.rewrite import NewObject, Rewriter
 from sluice.dicom.rules import Rules, load_rules
 from sluice.errors import SluiceError
 
@@ -105,20 +105,15 @@ class Renewer:
 
 def _pieces(new: NewObject, data: Bytes, descriptor: int) -> Iterator[bytes | memoryview]:
     yield new.head
-    if new.samples is not None:
-        yield from _samples(new.samples, data, descriptor)
-    if new.tail:
-        yield new.tail
-
-
-def _samples(samples: Samples, data: Bytes, descriptor: int) -> Iterator[bytes | memoryview]:
-    if isinstance(data, bytes):
-        yield memoryview(data)[samples.start : samples.stop]
-    else:
-        for at in range(samples.start, samples.stop, _CHUNK):
-            yield os.pread(descriptor, min(_CHUNK, samples.stop - at), at)
-    if samples.padding:
-        yield bytes(samples.padding)
+    for piece in new.samples:
+        if isinstance(piece, bytes):
+            yield piece
+        elif isinstance(data, bytes):
+            yield memoryview(data)[piece.start : piece.stop]
+        else:
+            for at in range(piece.start, piece.stop, _CHUNK):
+                yield os.pread(descriptor, min(_CHUNK, piece.stop - at), at)
+    yield new.tail
 
 
 def _stored(target: Path, pieces: Iterator[bytes | memoryview]) -> str:

@@ -36,6 +36,7 @@ from sluice.dicom.cleaner import (
     own_tags,
     time_tag,
 )
+from sluice.dicom.codestream import SEQUENCE_DELIMITER, Piece, Span, rewritten
 from sluice.dicom.dictionary import has_tag, is_transfer_syntax, tags, vr_of
 from sluice.dicom.elements import (
     EXPLICIT,
@@ -57,7 +58,7 @@ from sluice.dicom.layout import (
     UncommonError,
     meta,
 )
-from sluice.dicom.pixels import native_length, samples_expected
+from sluice.dicom.pixels import Size, native_length, samples_expected
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.rules import Action, Rules
 from sluice.dicom.statement import IMPLEMENTATION_NAME, IMPLEMENTATION_UID, statement
@@ -90,15 +91,6 @@ _Key = TypeVar("_Key", tuple[bytes, bytes], tuple[bytes, str, int])
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Where the samples lie in the source, and how many zeros follow them (0 or 1)."""
-
-    start: int
-    stop: int
-    padding: int
-
-
-@dataclass(frozen=True)
 class NewObject:
     """A de-identified object: its bytes but for the samples, which are still in the source."""
 
@@ -106,7 +98,7 @@ class NewObject:
     series: str
     instance: str
     head: bytes
-    samples: Samples | None
+    samples: tuple[Piece, ...]
     tail: bytes
     counts: Counter[str]
     used: frozenset[str]
@@ -179,7 +171,7 @@ class _Kind:
         self.private_memory: dict[Place, dict[tuple[bytes, str, int], _Outcome]] = {}
         self.listed = cache(self._listed)
         self.own: dict[frozenset[str], list[tuple[int, bytes]]] = {}
-        self.lengths: dict[tuple[bytes, ...], int] = {}
+        self.sizes: dict[tuple[bytes, ...], Size] = {}
 
     def rewrite(
         self, data: Bytes, found: list[Element], by_tag: dict[int, Element], syntax: str
@@ -456,35 +448,39 @@ class _Kind:
         by_tag: dict[int, Element],
         syntax: str,
         doing: _Writing,
-    ) -> tuple[bytes, Samples | None]:
-        """Return the header of the samples, and where they lie."""
+    ) -> tuple[bytes, tuple[Piece, ...]]:
+        """Return the header of the samples, and what they are made of."""
         if element is None:
             if samples_expected(0x00280010 in by_tag, _uid(data, by_tag, _CLASS)):
                 raise UncommonError
-            return b"", None
+            return b"", ()
         _, vr, at, value, end = element
         compressed = syntax not in (IMPLICIT_SYNTAX, EXPLICIT_SYNTAX)
         if vr not in _SAMPLE_VRS or compressed != _undefined(data, value):
             raise UncommonError
         doing.counts.append("kept")
+        size = self._size(data, by_tag)
         if compressed:
-            return data[at:value], Samples(value, end, 0)
-        expected = self._expected(data, by_tag)
+            numbers, count, _ = size
+            frames = rewritten(data, value, end, syntax, count, native_length(numbers, 1, ""))
+            doing.counts += ["cut: inside a frame"] * frames.changed
+            return data[at:value], (*frames.pieces, SEQUENCE_DELIMITER)
+        expected = native_length(*size)
         if end - value < expected:
             raise UncommonError
         odd = expected % 2
         if end - value > expected + odd:
             doing.counts.append("cut: after the pixels")
         length = struct.pack("<L", expected + odd)
-        return data[at : value - 4] + length, Samples(value, value + expected, odd)
+        return data[at : value - 4] + length, (Span(value, value + expected), bytes(odd))
 
-    def _expected(self, data: Bytes, by_tag: dict[int, Element]) -> int:
-        """Return the length of native samples, in bytes."""
+    def _size(self, data: Bytes, by_tag: dict[int, Element]) -> Size:
+        """Return what tells how many bytes the samples take."""
         order = (*_NUMBERS_OF_SIZE, _FRAMES, _PHOTOMETRIC)
         key = tuple(_raw(data, by_tag.get(tag)) for tag in order)
-        if key not in self.lengths:
-            self.lengths[key] = _length(*key)
-        return self.lengths[key]
+        if key not in self.sizes:
+            self.sizes[key] = _size(*key)
+        return self.sizes[key]
 
     def _own(self, used: frozenset[str]) -> list[tuple[int, bytes]]:
         """Return the new identity and the statement of what was done."""
@@ -503,10 +499,10 @@ class _Kind:
         return tag, self._encoded(tag, vr_of(tag), "\\".join(found).encode("ascii"))
 
 
-def _length(
+def _size(
     rows: bytes, columns: bytes, samples: bytes, bits: bytes, frames: bytes, photometric: bytes
-) -> int:
-    """Return the length of native samples from the bytes of the elements that tell it."""
+) -> Size:
+    """Read the elements that tell how many bytes the samples take."""
     numbers = [int.from_bytes(raw, "little") for raw in (rows, columns, samples, bits)]
     text = frames.decode("latin-1").strip(" \0") or "1"
     if not photometric or any(len(raw) != 2 for raw in (rows, columns, samples, bits)):
@@ -514,10 +510,10 @@ def _length(
     if not values.is_number("IS", text):
         raise UncommonError
     colours = photometric.decode("latin-1").strip(" \0")
-    length = native_length(numbers, int(text) or 1, colours)
-    if length <= 0:
+    size = numbers, int(text) or 1, colours
+    if native_length(*size) <= 0:
         raise UncommonError
-    return length
+    return size
 
 
 def _item(parts: list[bytes]) -> bytes:

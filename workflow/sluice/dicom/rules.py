@@ -83,10 +83,11 @@ SAMPLES = frozenset(
         0x54000112,  # Channel Maximum Value
         0x5400100A,  # Waveform Padding Value
         0x54001010,  # Waveform Data
-        *(0x7FE00001, 0x7FE00002),  # offsets of frames
         *(0x7FE00008, 0x7FE00009, 0x7FE00010),  # Pixel Data
     }
 )
+#: Pixels and what tells of their frames.
+PIXEL_GROUP = 0x7FE0
 # Bulk elements of one kind of object only, by the start of its SOP class.
 _SURFACES = "1.2.840.10008.5.1.4.1.1.66."
 _SAMPLES_OF = dict.fromkeys((0x00660016, 0x00660021, *range(0x00660023, 0x0066002A)), _SURFACES)
@@ -220,8 +221,9 @@ class Rules:
             Tags of the sequences that enclose the element, the outermost first.
         """
         # Commands, file meta and group lengths. Curves and overlays (50xx, 60xx), of which the
-        # table names some elements, go whole: the dictionary lists no element of such groups.
-        foreign = tag >> 16 < 8 or tag % 0x10000 == 0
+        # table names some elements, go whole: the dictionary lists no element of such groups. An
+        # image inside an item is an icon or none of the standard's.
+        foreign = tag >> 16 < 8 or tag % 0x10000 == 0 or (tag >> 16 == PIXEL_GROUP and path)
         if foreign or not has_tag(tag):
             return "X", ""
         rule = self.public.get(tag)
