@@ -138,7 +138,7 @@ class _Writer:
         texts = _texts(element)
         time = ""
         if vr == "DA" and (partner := time_tag(int(element.tag))) is not None:
-            time = str(source[partner].value or "") if partner in source else ""
+            time = _one(source, partner)
         verdict = self.cleaner.element(int(element.tag), vr, texts, place, time, _raw(element))
         self._note(verdict)
         if verdict.value is UNCHANGED:
@@ -176,18 +176,17 @@ class _Writer:
 
     def _content_item(self, item: Dataset) -> tuple[Action, str]:
         concept = (item.get("ConceptNameCodeSequence") or [Dataset()])[0]
-        words = (concept.get("CodeValue"), concept.get("CodingSchemeDesignator"))
-        texts = (str(word or "") for word in (*words, item.get("ValueType")))
-        return self.cleaner.content_item(*texts)
+        code, scheme = (_one(concept, word) for word in ("CodeValue", "CodingSchemeDesignator"))
+        return self.cleaner.content_item(code, scheme, _one(item, "ValueType"))
 
     def _code(self, source: Dataset, place: Place) -> Dataset:
         """Return the item's code, if it has one."""
-        kind = next((word for word in CODE_VALUES if source.get(word)), None)
+        kind = next((word for word in CODE_VALUES if _one(source, word)), None)
         new = Dataset()
         if kind is None:
             return new
-        parts = (source[kind].value, source.get("CodingSchemeDesignator"))
-        old = Code(*(str(part or "") for part in (*parts, source.get("CodeMeaning"))))
+        words = (kind, "CodingSchemeDesignator", "CodeMeaning")
+        old = Code(*(_one(source, word) for word in words))
         code = self.cleaner.code(kind, old, place)
         if code == REMOVED_CODE:
             self.counts["dummy code"] += 1
@@ -217,8 +216,16 @@ class _Writer:
 
 def _creator(source: Dataset, tag: BaseTag) -> str:
     """Return the private creator of a private element, ``""`` if it has none."""
-    block = source.get(BaseTag(tag.group << 16 | tag.element >> 8))
-    return "" if block is None or tag.element <= 0xFF else str(block.value).strip(" \0")
+    block = BaseTag(tag.group << 16 | tag.element >> 8)
+    return "" if tag.element <= 0xFF else _one(source, block).strip(" \0")
+
+
+def _one(source: Dataset, key: str | int) -> str:
+    """Return an element's value as text, ``""`` if it has none that can be read."""
+    try:
+        return str(source[key].value or "") if key in source else ""
+    except UNREADABLE:
+        return ""
 
 
 def _texts(element: DataElement) -> list[str] | None:

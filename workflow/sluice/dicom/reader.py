@@ -148,6 +148,8 @@ def _readable(dataset: Dataset) -> Iterator[tuple[BaseTag, DataElement]]:
             yield tag, dataset[tag]
         except UNREADABLE:
             continue  # deidentify counts and removes it
+        except OSError:  # so pydicom calls a sequence's item that ends early
+            raise _refused("cannot be parsed as DICOM", "exclude it") from None
 
 
 def _check_pixels(dataset: FileDataset) -> None:
