@@ -122,6 +122,8 @@ REFUSED: list[tuple[str, Spoil, str]] = [
     ("a private class", lambda: saved(image(SOPClassUID="1.9.1")), "a private SOP class"),
     ("a strange transfer syntax", lambda: saved(image()).replace(
         b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.9.9\0"), "an unknown transfer syntax"),
+    ("pixels that are floats", lambda: saved(image()).replace(
+        b"\xe0\x7f\x10\0OW", b"\xe0\x7f\x10\0OF"), "of a VR that pixels do not have"),
     ("a video", video, "a coding whose comments no rule covers"),
 ]  # fmt: skip
 

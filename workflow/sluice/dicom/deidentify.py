@@ -44,6 +44,7 @@ from sluice.dicom.cleaner import (
     own_tags,
     time_tag,
 )
+from sluice.dicom.pixels import SAMPLES, needs_pixels
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.reader import UNREADABLE
 from sluice.dicom.rules import Action, Rules, load_rules
@@ -76,7 +77,7 @@ def deidentify(
     Raises
     ------
     SluiceError
-        If the SOP class is private, or the pixel data has no readable size.
+        If the SOP class is private, or the pixels are of a wrong VR or of no readable size.
     """
     sop_class = str(dataset.SOPClassUID)
     if not values.is_standard_uid(sop_class):
@@ -87,6 +88,12 @@ def deidentify(
         )
     writer = _Writer(Cleaner(profile, identity, rules or load_rules(), sop_class))
     new = writer.dataset(dataset, TOP)
+    if needs_pixels(dataset) and not any(new.get(keyword) for keyword in SAMPLES):
+        raise SluiceError(
+            "An image's pixels are of a VR that pixels do not have",
+            where="(7FE0,0010)",
+            mend="exclude the file",
+        )
     new.update(own_elements(profile.name, identity, frozenset(writer.used)))
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     return assemble(new, syntax, writer.counts), writer.counts

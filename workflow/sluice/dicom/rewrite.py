@@ -70,7 +70,6 @@ _SIGNEDNESS = 0x00280103  # Pixel Representation: are "US or SS" signed
 _PIXELS = 0x7FE00010
 #: Float, double and integer samples; the order in which they would stand.
 _SAMPLES: Final = (0x7FE00008, 0x7FE00009, _PIXELS)
-_SAMPLE_VRS = frozenset({b"", b"OB", b"OD", b"OF", b"OW"})
 # What tells how many bytes native samples take: rows, columns, samples a pixel, bits each.
 _NUMBERS_OF_SIZE = (0x00280010, 0x00280011, 0x00280002, 0x00280100)
 _FRAMES, _PHOTOMETRIC = 0x00280008, 0x00280004
@@ -454,9 +453,9 @@ class _Kind:
             if samples_expected(0x00280010 in by_tag, _uid(data, by_tag, _CLASS)):
                 raise UncommonError
             return b"", ()
-        _, vr, at, value, end = element
+        _, _, at, value, end = element
         compressed = syntax not in (IMPLICIT_SYNTAX, EXPLICIT_SYNTAX)
-        if vr not in _SAMPLE_VRS or compressed != _undefined(data, value):
+        if self._vr(element) is None or compressed != _undefined(data, value):
             raise UncommonError
         doing.counts.append("kept")
         size = self._size(data, by_tag)
