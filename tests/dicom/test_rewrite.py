@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import struct
 from collections import Counter
@@ -12,6 +13,7 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.datadict import private_dictionary_VR
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -23,7 +25,7 @@ from sluice.dicom.layout import UncommonError
 from sluice.dicom.profile import Profile
 from sluice.dicom.reader import read
 from sluice.dicom.renew import Renewer
-from sluice.dicom.rewrite import Rewriter
+from sluice.dicom.rewrite import OTHER_VRS, Rewriter
 from sluice.dicom.rules import load_rules
 from sluice.errors import SluiceError
 
@@ -217,3 +219,28 @@ def test_what_follows_the_pixels_is_left_behind(syntax: str, tmp_path: Path) -> 
     assert b"KESTREL" not in done.path.read_bytes()
     new, _ = deidentify(read(tmp_path / "in.dcm"), CONTROLLED, WHO)
     assert new.PixelData == pydicom.dcmread(done.path).PixelData == picture().PixelData
+
+
+def test_pydicom_reads_every_listed_private_element_by_the_lists_vr_or_gets_the_file() -> None:
+    """A file of implicit form tells no VR, and pydicom's dictionary has some of its own."""
+    other = set()
+    for (creator, group, number), rule in load_rules().private.items():
+        for block in range(0x10, 0x100):
+            with contextlib.suppress(KeyError):
+                tag = group << 16 | block << 8 | number
+                if private_dictionary_VR(tag, creator) != rule.vr:
+                    other.add((creator, group << 16 | number))
+    assert other == OTHER_VRS
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_a_private_element_of_two_vrs_is_read_from_bytes_only_if_the_file_tells_which(
+    syntax: str, tmp_path: Path
+) -> None:
+    dataset = picture()
+    dataset.add_new((0x01F1, 0x10), "LO", "ELSCINT1")
+    dataset.add_new((0x01F1, 0x1026), "DS", "0.95")  # pitch
+    (tmp_path / "in.dcm").write_bytes(encoded(dataset, syntax))
+    seen = compared([tmp_path / "in.dcm"], CONTROLLED)
+    told = syntax == ExplicitVRLittleEndian
+    assert seen == {"rewritten" if told else "left to pydicom": 1}

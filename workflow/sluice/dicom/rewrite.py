@@ -79,6 +79,8 @@ _CODE_PARTS = tuple((word, tags()[word]) for word in CODE_VALUES)
 _SCHEME, _MEANING, _CODE_VALUE = 0x00080102, 0x00080104, 0x00080100
 _VALUE_TYPE = 0x0040A040
 _METHODS = 0x00120064  # De-identification Method Code Sequence
+#: Listed private elements that pydicom reads by another VR where the file tells none.
+OTHER_VRS: Final = frozenset({("ELSCINT1", 0x01F10026)})
 # What is larger is not met again; remembering it would only fill the memory.
 _MEMORABLE = 2048
 _MEMORIES = 50_000
@@ -411,6 +413,8 @@ class _Kind:
     def _private_vr(self, tag: int, creator: str, stored: bytes) -> str:
         if not self.form.implicit and stored != b"UN":
             return stored.decode("ascii")
+        if (creator, tag & 0xFFFF00FF) in OTHER_VRS:
+            raise UncommonError
         return self.cleaner.private_vr(creator, tag)
 
     def _texts(self, vr: str, raw: bytes) -> list[str] | None:
