@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +21,12 @@ from click.testing import CliRunner
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    generate_uid,
+)
 from tests.dicom.corpus import BUNDLED, CONTROLLED, identity
 
 from sluice.cli import sluice
@@ -28,6 +34,7 @@ from sluice.dicom.codestream import Span
 from sluice.dicom.rewrite import Rewriter
 from sluice.dicom.rules import load_rules
 from sluice.dicom.scan import scan_bytes
+from sluice.errors import SluiceError
 
 CANARY = "KESTRELOVA"
 Spoil = Callable[[], bytes]
@@ -166,6 +173,8 @@ def run(folder: Path, tier: str = "controlled", processes: int = 1) -> dict[str,
          "--vault", str(folder / "vault"), "--report", str(folder / "report.json"),
          "--processes", str(processes)],
     )  # fmt: skip
+    if isinstance(done.exception, SluiceError):
+        raise done.exception
     assert done.exit_code == 0, done.output
     report = (folder / "report.json").read_text()
     assert "KEST" not in done.output + report and "Error" not in done.output + report
@@ -232,6 +241,57 @@ def test_two_gigabytes_of_frames_are_not_read_to_be_rewritten(tmp_path: Path) ->
     os.truncate(path, at + length - 2)
     report = run(tmp_path)
     assert report["quarantined"] == {"A DICOM file ends early": 1}
+
+
+def endless(unit: bytes, count: int, head: bytes = b"") -> bytes:
+    """An object with so many of something that no memory could hold what is known of them."""
+    content = saved(image(), ImplicitVRLittleEndian)
+    at = content.index(b"\xe0\x7f\x10\0")
+    return content[:at] + head + unit * count + content[at:]
+
+
+@pytest.mark.parametrize(
+    ("what", "content"),
+    [
+        ("elements", lambda: endless(b"\x55\x30\x10\0\0\0\0\0", 2**20 + 1)),
+        ("items", lambda: endless(b"\xfe\xff\0\xe0\0\0\0\0", 2**22 + 1,
+                                  b"\x40\0\x30\xa7\xff\xff\xff\xff")),
+    ],
+)  # fmt: skip
+def test_an_endless_number_of_parts_is_refused(what: str, content: Spoil, tmp_path: Path) -> None:
+    place(tmp_path, content())
+    assert run(tmp_path)["quarantined"] == {f"A DICOM file has too many {what}": 1}
+
+
+def test_a_file_that_grows_beyond_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in ("layout", "reader"):
+        monkeypatch.setattr(f"sluice.dicom.{room}.MAX_WHOLE", 2**24)
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    body = b"".join(packer.compress(bytes(2**20)) for _ in range(17)) + packer.flush()
+    meta = saved(image(), DeflatedExplicitVRLittleEndian)
+    start = 144 + int.from_bytes(meta[140:144], "little")
+    place(tmp_path, meta[:start] + body)
+    with (tmp_path / "in" / "bare.dcm").open("wb") as out:
+        out.write(without_meta())
+        out.truncate(2**31)
+    assert len(body) < 2**16
+    assert run(tmp_path)["quarantined"] == {"A DICOM file is too large for its encoding": 2}
+
+
+def ended_by_the_system(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_the_system_ends_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(tmp_path, saved(image()))
+    monkeypatch.setattr("sluice.modalities.imaging.folder._renew", ended_by_the_system)
+    with pytest.raises(SluiceError, match="ended from outside"):
+        run(tmp_path, processes=2)
+    assert not (tmp_path / "report.json").exists()
 
 
 def test_killed_in_the_middle_nothing_half_written_bears_an_image_s_name(tmp_path: Path) -> None:

@@ -406,7 +406,8 @@ def _run_lengths(stream: _Stream, frame_bytes: int) -> None:
     if not 0 < count < 16 or frame_bytes % count or starts[0] != _RLE_HEADER.size or not rising:
         raise _refused("is damaged")
     plane = frame_bytes // count
-    used = [_packed(data[a:b], plane) for a, b in pairwise(bounds)]
+    # No plane needs more than two bytes for each of its own.
+    used = [_packed(data[a : min(b, a + 2 * plane)], plane) for a, b in pairwise(bounds)]
     offsets = accumulate((n + n % 2 for n in used[:-1]), initial=_RLE_HEADER.size)
     stream.put(_RLE_HEADER.pack(count, *offsets, *[0] * (15 - count)), at + _RLE_HEADER.size)
     for length, (begin, end) in zip(used, pairwise(bounds), strict=True):

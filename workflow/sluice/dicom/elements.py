@@ -26,8 +26,11 @@ SHORT = frozenset(
 )
 PIXELS = 0x7FE00010
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-#: Deeper nesting is no object but an attack on its reader.
+#: Deeper nesting, more elements beside each other, or more items or fragments in one element are no
+#: object but an attack on its reader.
 MAX_DEPTH = 32
+MAX_ELEMENTS = 2**20
+MAX_ITEMS = 2**22
 
 
 class Form(NamedTuple):
@@ -53,7 +56,7 @@ def scan(data: Bytes, at: int, end: int, form: Form) -> list[Element]:
     ------
     SluiceError
         If an element reaches beyond the end, cannot be one, or holds sequences of undefined length
-        deeper than :data:`MAX_DEPTH`.
+        deeper than :data:`MAX_DEPTH`; if there are too many of them or of their items.
     """
     found, stop = _scan(data, at, end, form, 0)
     if stop < end and any(data[stop:end]):
@@ -145,6 +148,8 @@ def _scan(
             if stop > end:
                 raise cut_short(tag)
             found.append((tag, vr, at, value, stop))
+            if len(found) > MAX_ELEMENTS:
+                raise _too_many("elements")
             at = stop
             if tag == last:
                 break
@@ -161,7 +166,7 @@ def _after_items(data: Bytes, at: int, end: int, form: Form, depth: int) -> int:
         raise SluiceError(
             f"A DICOM file has sequences nested deeper than {MAX_DEPTH}", mend="exclude it"
         )
-    while True:
+    for _ in range(MAX_ITEMS):
         tag, length, value = _item(data, at, form)
         if tag == SEQUENCE_END:
             return value
@@ -170,6 +175,7 @@ def _after_items(data: Bytes, at: int, end: int, form: Form, depth: int) -> int:
         at = value + length if length != UNDEFINED else _scan(data, value, end, form, depth)[1]
         if at > end:
             raise cut_short(tag)
+    raise _too_many("items")
 
 
 def _item(data: Bytes, at: int, form: Form) -> tuple[int, int, int]:
@@ -178,6 +184,10 @@ def _item(data: Bytes, at: int, form: Form) -> tuple[int, int, int]:
     except struct.error:
         raise cut_short() from None
     return group << 16 | number, length, at + 8
+
+
+def _too_many(what: str) -> SluiceError:
+    return SluiceError(f"A DICOM file has too many {what}", mend="exclude it")
 
 
 def unreadable(tag: int | None = None) -> SluiceError:

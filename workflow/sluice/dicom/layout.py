@@ -30,8 +30,8 @@ _BIG, _DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 #: Transfer syntaxes whose bytes are not little endian as they stand.
 OTHER_FORMS: Final = frozenset({_BIG, _DEFLATED})
 _FORMS: Final = {IMPLICIT_SYNTAX: IMPLICIT, _BIG: BIG}
-# A deflated data set larger than this many times its file is a bomb, not an image.
-_MOST_INFLATION = 1100
+#: Bytes of a data set that is held in memory as a whole: a deflated one grows a thousandfold.
+MAX_WHOLE: Final = 2**29
 #: Most bytes outside pixel data.
 MAX_HEADER: Final = 64 * 2**20
 #: Programs that an operating system would start if the file were run (PS3.15 notes the risk; the
@@ -118,12 +118,22 @@ def _guess(head: bytes) -> str:
 def _inflate(data: bytes) -> bytes:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        body = inflater.decompress(data, len(data) * _MOST_INFLATION + 1)
+        body = inflater.decompress(data, MAX_WHOLE)
     except zlib.error:
         raise cut_short() from None
+    if len(body) >= MAX_WHOLE:
+        raise too_large()
     if not inflater.eof:
         raise cut_short()
     return body
+
+
+def too_large() -> SluiceError:
+    """Return the error of a file of an uncommon kind that memory may not hold."""
+    return SluiceError(
+        "A DICOM file is too large for its encoding",
+        mend="convert it to explicit little endian with file meta information",
+    )
 
 
 def _not_dicom() -> SluiceError:

@@ -21,7 +21,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from sluice.dicom.elements import MAX_DEPTH
-from sluice.dicom.layout import MAX_HEADER, PROGRAMS, Layout, walk
+from sluice.dicom.layout import MAX_HEADER, MAX_WHOLE, PROGRAMS, Layout, too_large, walk
 from sluice.dicom.pixels import SAMPLES, native_bytes, needs_pixels
 from sluice.dicom.rules import load_rules
 from sluice.errors import SluiceError
@@ -60,6 +60,8 @@ def read(path: Path, *, max_header: int = MAX_HEADER) -> FileDataset:
     data = _bytes(path)
     if data[:4].startswith(PROGRAMS):
         raise _refused("starts as a program does", "quarantine it")
+    if len(data) > MAX_WHOLE:
+        raise too_large()
     found = walk(data)
     if found.header_bytes > max_header:
         raise _refused("has a header that is too large", "raise the limit or exclude it")

@@ -13,6 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -246,8 +247,14 @@ def _renewed(batches: list[_Batch], processes: int) -> Iterator[tuple[_Batch, _D
     if processes == 1 or len(batches) <= 1:
         yield from ((batch, _renew(batch)) for batch in batches)
         return
-    with ProcessPoolExecutor(min(processes, len(batches))) as pool:
-        yield from zip(batches, pool.map(_renew, batches), strict=True)
+    try:
+        with ProcessPoolExecutor(min(processes, len(batches))) as pool:
+            yield from zip(batches, pool.map(_renew, batches), strict=True)
+    except BrokenProcessPool:
+        raise SluiceError(
+            "A process was ended from outside, perhaps for want of memory",
+            mend="run it again into a new folder, with fewer --processes",
+        ) from None
 
 
 def _renew(batch: _Batch) -> _Done:
