@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sluice.dicom.charset import codec_of, texts
 from sluice.dicom.dictionary import has_tag, vr_of
@@ -28,9 +29,10 @@ _DATE, _TIME = 0x00080020, 0x00080030
 _PATIENT, _ISSUER, _STUDY = 0x00100020, 0x00100021, 0x0020000D
 _WANTED = frozenset({_CHARSET, _CLASS, _INSTANCE, _DATE, _TIME, _PATIENT, _ISSUER, _STUDY})
 _BIRTH_DATE = 0x00100030
+_Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Look:
     """One file: its participant (number and issuer), study and instance, and the study's start.
 
@@ -50,6 +52,7 @@ class FirstLook:
 
     tokens: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     _seen: dict[tuple[str, str], set[bytes]] = field(default_factory=dict)
+    _known: dict[Any, Any] = field(default_factory=dict)
 
     def look(self, path: Path) -> Look:
         """Read one header.
@@ -64,16 +67,25 @@ class FirstLook:
                 raise SluiceError("A DICOM file is empty", mend="bring it again from its source")
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             try:
-                return self._by_bytes(data, *_common(data))
+                look = self._by_bytes(data, *_common(data))
             except UncommonError:
-                return self._by_objects(path)
+                look = self._by_objects(path)
+            return self._shared(look)
+
+    def _shared(self, look: Look) -> Look:
+        """Return a look that shares what is equal in earlier files: a folder may hold millions."""
+        kept = self._kept
+        return Look(
+            kept(look.participant), kept(look.study), look.instance, kept(look.start),
+            kept(look.facts),
+        )  # fmt: skip
+
+    def _kept(self, value: _Value) -> _Value:
+        return self._known.setdefault(value, value)
 
     def _by_bytes(self, data: Bytes, found: list[Element], form: Form) -> Look:
-        about = {
-            tag: data[value:end].decode("latin-1").strip(" \0")
-            for tag, _, _, value, end in found
-            if tag in _WANTED
-        }
+        wanted = [element for element in found if element[0] in _WANTED]
+        about = {e[0]: data[e[3] : e[4]].decode("latin-1").strip(" \0") for e in wanted}
         look = _look(about, Header(data, found, form))
         codec = codec_of(about.get(_CHARSET, ""))
         seen = self._seen.setdefault(look.participant, set())
