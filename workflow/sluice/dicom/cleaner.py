@@ -205,6 +205,7 @@ class Cleaner:
         self.profile, self.identity, self.rules = profile, identity, rules
         self.sop_class = sop_class
         self.own = words.own_words(identity.own_tokens)
+        self.others = words.own_words(identity.other_names)
         moved = "retain_longitudinal_modified_dates" in profile.options
         start = identity.study_start if profile.times == "offset" else None
         shift = identity.shift_days
@@ -415,7 +416,7 @@ class Cleaner:
             return _each(texts, lambda t: t if words.is_device_name(t, self.own) else None), ""
         if self.profile.text == "drop":
             return None, ""
-        cleaned = [vocabulary.clean(text, self.own) for text in texts]
+        cleaned = [vocabulary.clean(text, self.own, self.others) for text in texts]
         if not any(cleaned):
             return None, ""
         return [_whole_words(text, _LONGEST.get(vr)) for text in cleaned], "clean_descriptors"
