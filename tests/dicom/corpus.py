@@ -258,6 +258,8 @@ def _structural() -> Iterator[tuple[str, str, Callable[[Dataset], None]]]:
         lambda n: lambda ds: _add(ds, 0x00080008, "CS", ["ORIGINAL", "PRIMARY", n + "71234"]),
     )
     yield text("malformed date", add(0x00080024, "DA"))
+    yield text("station", add(0x00081010, "SH"))
+    yield text("source of X-rays", add(0x00189367, "UC"))
     yield text("maker of a capture", add(0x00181016, "LO"))
     yield "list of tags", "QUAIL QUILLS", _raw(0x00205000, "AT", b"QUAIL QUILLS")
     yield "numbers with gaps", "QUAILFEATHER", _raw(

@@ -115,6 +115,11 @@ def test_names_dates_and_numbers_of_people_go(text: str, left: str) -> None:
     assert clean(text, NONE) == left
 
 
+def test_staffs_names_go_where_they_are_written_as_names() -> None:
+    assert clean("XR hand 2 views, Hand", NONE, frozenset({"hand"})) == "XR hand 2 views"
+    assert clean("heart Hand", NONE) == "heart hand"
+
+
 def test_the_participants_own_words_go_whatever_list_has_them() -> None:
     assert clean("HEAD CT 12 mm 40", frozenset({"head", "40", "12"})) == "CT mm"
     assert clean("T2 4567x", frozenset({"t2"})) == ""

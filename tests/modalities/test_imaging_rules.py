@@ -14,7 +14,7 @@ from sluice.dicom.eligibility import ObjectFacts
 from sluice.errors import SluiceError
 from sluice.modalities.imaging.headers import long_table, object_facts, wide_table
 from sluice.modalities.imaging.residual import Needles
-from sluice.modalities.imaging.roles import own_tokens, role
+from sluice.modalities.imaging.roles import other_names, own_tokens, role
 from sluice.modalities.imaging.settings import individual_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,3 +105,5 @@ def test_of_a_hospital_only_what_names_it_is_looked_for() -> None:
     assert own_tokens("institution", "Kestrel Medical Center") == ["Kestrel"]
     assert own_tokens("staff", "Bone^Kestrel") == ["Kestrel"]
     assert own_tokens("name", "Bone^Kestrel") == ["Bone^Kestrel"]
+    assert other_names("staff", "Bone^Kestrel") == ["Bone"]
+    assert other_names("institution", "Kestrel Medical Center") == []

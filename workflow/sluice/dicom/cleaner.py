@@ -205,6 +205,7 @@ class Cleaner:
         self.profile, self.identity, self.rules = profile, identity, rules
         self.sop_class = sop_class
         self.own = words.own_words(identity.own_tokens)
+        self.others = words.own_words(identity.other_names)
         moved = "retain_longitudinal_modified_dates" in profile.options
         start = identity.study_start if profile.times == "offset" else None
         shift = identity.shift_days
@@ -274,6 +275,8 @@ class Cleaner:
                 new, used = self._value(tag, vr, texts, action, time, value)
         if new is None:
             return Verdict(None, (*counts, "removed"))
+        if action == "K" and vr in TEXT and new != [text.strip(" \0") for text in texts or ()]:
+            return Verdict(new, ("renamed: device",))  # so the option is not what was used
         done = {"D": "dummy", "Z": "emptied", "K": "kept"}.get(action, "rewritten")
         return Verdict(new, (*counts, done), tuple(filter(None, (option, used))))
 
@@ -412,10 +415,10 @@ class Cleaner:
         if needs is not None:
             return self._setting(texts, needs), ""
         if action == "K" and tag >> 16 != _PATIENT_GROUP:
-            return _each(texts, lambda t: t if words.is_device_name(t, self.own) else None), ""
+            return _each(texts, self._device), ""
         if self.profile.text == "drop":
             return None, ""
-        cleaned = [vocabulary.clean(text, self.own) for text in texts]
+        cleaned = [vocabulary.clean(text, self.own, self.others) for text in texts]
         if not any(cleaned):
             return None, ""
         return [_whole_words(text, _LONGEST.get(vr)) for text in cleaned], "clean_descriptors"
@@ -425,8 +428,25 @@ class Cleaner:
         allowed = {"any": True, "manufacturer": device != "none", "device": device == "full"}
         if not allowed.get(needs, False):
             return None
-        fits = words.is_model_name if needs == "device" else words.is_setting
-        return _each(texts, lambda text: text if fits(text, self.own) else None)
+        if needs == "device":
+            return _each(texts, self._model)
+        return _each(texts, lambda text: text if words.is_setting(text, self.own) else None)
+
+    def _model(self, text: str) -> str | None:
+        """Return a model that is known, for another a keyed name; none if it is a person's."""
+        return text if words.is_setting(text, self.own) else self._device(text)
+
+    def _device(self, text: str) -> str | None:
+        """Return a keyed name in place of a device's own, the same in every object.
+
+        A serial number or a station tells a place, and the field may hold anything. Words of the
+        lists stay (a maker); a name with a participant's own words or number goes.
+        """
+        if words.mentions(text, self.own):
+            return None
+        if words.is_setting(text, self.own) and not any(map(str.isdigit, text)):
+            return text
+        return f"DEV{self.identity.uid(f'device {text}')[-10:]}"
 
     def _coded(self, tag: int, vr: str, text: str) -> str | None:
         if vr in ("IS", "DS"):

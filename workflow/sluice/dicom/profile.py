@@ -99,6 +99,9 @@ class ImageIdentity:
         Original start of the study (StudyDate and StudyTime), zero of all its times.
     own_tokens
         The participant's own names and numbers: no kept text may contain one.
+    other_names
+        Words of staff's names that are words of a list too (``Hand``): they go where a text writes
+        them with a capital.
     release
         Named in DeidentificationMethod after ``SLUICE``: cohort, version and tier. Without it, the
         profile's name is.
@@ -109,6 +112,7 @@ class ImageIdentity:
     shift_days: int | None = None
     study_start: datetime | None = None
     own_tokens: frozenset[str] = frozenset()
+    other_names: frozenset[str] = frozenset()
     release: tuple[str, ...] = ()
 
 

@@ -139,7 +139,7 @@ def is_technical(text: str, own: frozenset[str]) -> bool:
     return letters <= _LETTERS and digits <= _ALL_DIGITS
 
 
-def clean(text: str, own: frozenset[str]) -> str:
+def clean(text: str, own: frozenset[str], others: frozenset[str] = frozenset()) -> str:
     """Return the words and numbers that may stay, in their order.
 
     Parameters
@@ -149,6 +149,8 @@ def clean(text: str, own: frozenset[str]) -> str:
     own
         The participant's own names and numbers, case-folded: they stay in no case, whatever list
         has them.
+    others
+        Words of the list that are names of staff, case-folded: they go where they have a capital.
 
     Returns
     -------
@@ -159,7 +161,7 @@ def clean(text: str, own: frozenset[str]) -> str:
     text = _DAY.sub(lambda day: "\0" * len(day[0]), text)
     found = list(_TOKEN.finditer(text))
     new = [_kept(token[0], own) for token in found]
-    for place in _name_places(text, found):
+    for place in _name_places(text, found, others):
         new[place] = ""
     sure = [*map(bool, new)]
     for place, token in enumerate(found):
@@ -184,7 +186,7 @@ def _kept(token: str, own: frozenset[str]) -> str:
     return listed().get(folded) or (token if is_safe_number(token) else "")
 
 
-def _name_places(text: str, found: list[re.Match[str]]) -> Iterator[int]:
+def _name_places(text: str, found: list[re.Match[str]], others: frozenset[str]) -> Iterator[int]:
     """Yield the places of tokens that stand as titles and names do."""
     to_come: re.Pattern[str] | None = None  # what may stand before the next word of a name
     for place, token in enumerate(found):
@@ -198,7 +200,8 @@ def _name_places(text: str, found: list[re.Match[str]]) -> Iterator[int]:
             yield place
         else:
             to_come = None
-            if word.casefold() in _names() and _beside_a_name(text, found, place):
+            known = word.casefold() in others and word[0].isupper()
+            if known or (word.casefold() in _names() and _beside_a_name(text, found, place)):
                 yield place
 
 

@@ -75,11 +75,6 @@ def is_setting(text: str, own: frozenset[str]) -> bool:
     return is_model_name(text, own) and is_technical(text, own)
 
 
-def is_device_name(text: str, own: frozenset[str]) -> bool:
-    """Say whether a device's identity may stay: plain, nothing of the participant's."""
-    return bool(_PLAIN.fullmatch(text)) and not mentions(text, own)
-
-
 def standard_meaning(scheme: str, value: str) -> str | None:
     """Return the meaning of a code of PS3.16, ``None`` if it names no such; some have none."""
     start = f"{scheme},{value},"

@@ -21,7 +21,7 @@ from sluice.identity import Pseudonyms
 from sluice.jobs import Job
 from sluice.modalities.imaging.headers import UNREADABLE
 from sluice.modalities.imaging.propose import PRODUCT
-from sluice.modalities.imaging.roles import own_tokens
+from sluice.modalities.imaging.roles import other_names, own_tokens
 from sluice.modalities.imaging.settings import individual_settings
 from sluice.modalities.imaging.sources import object_paths, require_unchanged
 from sluice.modalities.shared.plan import kept_subjects, product_is_on
@@ -29,6 +29,7 @@ from sluice.modalities.shared.plan import kept_subjects, product_is_on
 _CROSSWALK_COLUMNS = ["subject", "person", "kind", "original", "new"]
 # UIDs are mapped wherever they stand; no text is cleaned of them.
 _NO_TOKENS = frozenset({"uid"})
+_Tokens = dict[str, frozenset[str]]
 
 
 @dataclass
@@ -56,7 +57,7 @@ def apply(job: Job, out: Path) -> None:
     profile, maps, paths = _profile(job), job.pseudonyms(), object_paths(job)
     dated = "retain_longitudinal_modified_dates" in profile.options
     starts = instances.groupby("study")["date"].min().to_dict()
-    tokens = _own_tokens(job, set(instances["subject"]))
+    tokens, others = _names(job, set(instances["subject"]))
     crosswalk: set[tuple[str, str, str, str, str]] = set()
     ordered = instances.sort_values(["subject", "study", "series", "instance_id"])
     for (subject, study), rows in ordered.groupby(["subject", "study"], sort=False):
@@ -67,6 +68,7 @@ def apply(job: Job, out: Path) -> None:
             shift_days=maps.shift(str(subject)) if dated else None,
             study_start=None if pd.isna(start) else start.to_pydatetime(),
             own_tokens=tokens.get(str(subject), frozenset()),
+            other_names=others.get(str(subject), frozenset()),
             release=_release(job),
         )
         renewer = Renewer(profile, identity)
@@ -88,21 +90,30 @@ def _profile(job: Job) -> Profile:
     return Profile.from_policy(settings.profile(job.tier))
 
 
-def _own_tokens(job: Job, subjects: set[str]) -> dict[str, frozenset[str]]:
-    """Return each participant's own names, numbers and dates, in whatever modality they stand.
+def _names(job: Job, subjects: set[str]) -> tuple[_Tokens, _Tokens]:
+    """Return each participant's own names, numbers and dates, and the names of others.
+
+    They are taken from whatever modality they stand in.
 
     A tier that starts from controlled knows nothing of raw, and keeps no text that could hold one.
     """
     if job.settings.source == "controlled" or not subjects:
-        return {}
+        return {}, {}
     tables = []
     for modality in job.config.modalities:
         job.note_input(job.layout.people(modality))
         table = read_table(job.layout.people(modality))
         tables.append(table[table["subject"].isin(subjects) & ~table["kind"].isin(_NO_TOKENS)])
-    found: dict[str, set[str]] = {}
+    own: dict[str, set[str]] = {}
+    others: dict[str, set[str]] = {}
     for row in pd.concat(tables, ignore_index=True).itertuples():
-        found.setdefault(str(row.subject), set()).update(own_tokens(str(row.kind), str(row.value)))
+        subject, kind, value = str(row.subject), str(row.kind), str(row.value)
+        own.setdefault(subject, set()).update(own_tokens(kind, value))
+        others.setdefault(subject, set()).update(other_names(kind, value))
+    return _frozen(own), _frozen(others)
+
+
+def _frozen(found: dict[str, set[str]]) -> _Tokens:
     return {subject: frozenset(tokens) for subject, tokens in found.items()}
 
 

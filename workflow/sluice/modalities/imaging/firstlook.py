@@ -22,7 +22,7 @@ from sluice.dicom.header import Header, Values
 from sluice.dicom.layout import IMPLICIT_SYNTAX, OTHER_FORMS, PROGRAMS, UncommonError, meta
 from sluice.dicom.values import parse_date, parse_time
 from sluice.errors import SluiceError
-from sluice.modalities.imaging.roles import identifiers, own_tokens, role
+from sluice.modalities.imaging.roles import identifiers, other_names, own_tokens, role
 
 _CHARSET, _CLASS, _INSTANCE = 0x00080005, 0x00080016, 0x00080018
 _DATE, _TIME = 0x00080020, 0x00080030
@@ -48,9 +48,14 @@ class Look:
 
 @dataclass
 class FirstLook:
-    """Looks at files one by one; ``tokens`` gathers each participant's own names and numbers."""
+    """Looks at files one by one.
+
+    ``tokens`` gathers each participant's own names and numbers, ``others`` the names of staff that
+    are words of a list.
+    """
 
     tokens: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    others: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     _seen: dict[tuple[str, str], set[bytes]] = field(default_factory=dict)
     _known: dict[Any, Any] = field(default_factory=dict)
 
@@ -90,11 +95,13 @@ class FirstLook:
         codec = codec_of(about.get(_CHARSET, ""))
         seen = self._seen.setdefault(look.participant, set())
         own = self.tokens.setdefault(look.participant, set())
+        others = self.others.setdefault(look.participant, set())
         for tag, vr, value in _naming(data, found, form):
             if (key := tag.to_bytes(4, "big") + value) in seen:
                 continue
             for kind, text in identifiers(tag, vr, texts(vr, value, codec)):
                 own.update(own_tokens(kind, text))
+                others.update(other_names(kind, text))
             seen.add(key)
         return look
 
@@ -105,9 +112,11 @@ class FirstLook:
         about = {tag: str(dataset[tag].value or "") for tag in _WANTED if tag in dataset}
         look = _look(about, dataset)
         own = self.tokens.setdefault(look.participant, set())
+        others = self.others.setdefault(look.participant, set())
         for _, element in walk_elements(dataset):
             for kind, text in identifiers(int(element.tag), element.VR, values_of(element)):
                 own.update(own_tokens(kind, text) if kind != "uid" else [])
+                others.update(other_names(kind, text))
         return look
 
 

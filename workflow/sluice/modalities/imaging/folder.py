@@ -238,6 +238,7 @@ def _batches(
             shift_days=pseudonyms.shift(subject) if dated else None,
             study_start=min(starts, default=None),
             own_tokens=frozenset(first.tokens[participant]),
+            other_names=frozenset(first.others[participant]),
         )
         for at in range(0, len(paths), _BATCH):
             yield _Batch(paths[at : at + _BATCH], profile, identity, target)

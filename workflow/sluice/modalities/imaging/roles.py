@@ -97,3 +97,9 @@ def own_tokens(kind: str, text: str) -> list[str]:
     if patients or (tag is None and kind not in _NOT_WHOLE):
         return [text]
     return [word for word in _WORD.findall(text) if word.casefold() not in technical()]
+
+
+def other_names(kind: str, text: str) -> list[str]:
+    """Return the words of somebody else's name that the lists have (``Hand``)."""
+    named = _WORD.findall(text) if kind == "staff" else []
+    return [word for word in named if len(word) > 2 and word.casefold() in technical()]
