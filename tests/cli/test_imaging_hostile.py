@@ -84,6 +84,14 @@ def nested(depth: int, undefined: bool, syntax: str = "") -> bytes:
     return saved(dataset, syntax)
 
 
+def half_an_item() -> bytes:
+    """A sequence that ends within its only item, in a data set that pydicom must read."""
+    content = without_meta()
+    at = content.index(b"\x18\0\x10\0LO")
+    sequence = b"\x08\0\x40\x11SQ\0\0\x04\0\0\0\xfe\xff\0\xe0"
+    return content[:at] + sequence + content[at:]
+
+
 def in_charset(charset: str, name: bytes) -> bytes:
     """A name in an encoding that the file does not tell."""
     content = saved(image(SpecificCharacterSet=charset, PatientName="?" * len(name)))
@@ -129,6 +137,7 @@ REFUSED: list[tuple[str, Spoil, str]] = [
     ("a private class", lambda: saved(image(SOPClassUID="1.9.1")), "a private SOP class"),
     ("a strange transfer syntax", lambda: saved(image()).replace(
         b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.9.9\0"), "an unknown transfer syntax"),
+    ("half an item", lambda: half_an_item(), "cannot be parsed as DICOM"),
     ("pixels that are floats", lambda: saved(image()).replace(
         b"\xe0\x7f\x10\0OW", b"\xe0\x7f\x10\0OF"), "of a VR that pixels do not have"),
     ("a video", video, "a coding whose comments no rule covers"),

@@ -119,7 +119,7 @@ def _bytes(path: Path) -> bytes | mmap.mmap:
 def _parse(data: bytes | mmap.mmap, found: Layout) -> FileDataset:
     try:
         dataset = pydicom.dcmread(BytesIO(data[: found.end]), force=not found.has_prefix)
-    except (InvalidDicomError, RecursionError, *UNREADABLE):
+    except (InvalidDicomError, RecursionError, OSError, *UNREADABLE):
         raise _refused("cannot be parsed as DICOM", "exclude it") from None
     if not isinstance(dataset, FileDataset):
         raise _refused("is a directory of files, no object", "exclude it")
