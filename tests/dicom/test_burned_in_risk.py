@@ -30,8 +30,17 @@ def sop_class(kind: str) -> str:
     return next(row["uid"] for row in table("sop_classes.csv") if row["kind"] == kind)
 
 
-def test_a_slice_from_a_scanner_is_read() -> None:
-    assert assess(ct()) == Risk("read", "picture")
+def test_a_slice_from_a_scanner_is_screened_and_anything_else_is_read() -> None:
+    assert assess(ct()) == Risk("screen", "slice")
+    for other in (
+        {"ImageType": ["DERIVED", "PRIMARY"]},
+        {"ImageType": "ORIGINAL"},
+        {"BitsStored": 8},
+        {"BitsAllocated": 8},
+        {"SOPClassUID": sop_class("cr")},
+    ):
+        assert assess(ct(**other)) == Risk("read", "picture")
+    assert assess(ct(BurnedInAnnotation="YES")) == Risk("read", "header_says_text")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +70,7 @@ def test_a_slice_from_a_scanner_is_read() -> None:
 def test_what_is_likely_to_hold_text_is_never_believed(
     elements: dict[str, object], reason: str
 ) -> None:
-    assert assess(ct()).level == "read"
+    assert assess(ct()).level == "screen"
     assert assess(ct(**elements)) == Risk("never", reason)
 
 
@@ -73,7 +82,7 @@ def test_ultrasound_with_regions_is_read() -> None:
 
 
 def test_an_empty_conversion_type_says_nothing() -> None:
-    assert assess(ct(ConversionType="")).level == "read"
+    assert assess(ct(ConversionType="")) == assess(ct())
 
 
 def test_what_has_no_picture_is_clear() -> None:

@@ -53,7 +53,11 @@ __all__ = ["ImageIdentity", "Profile", "deidentify", "write"]
 
 
 def deidentify(
-    dataset: FileDataset, profile: Profile, identity: ImageIdentity, rules: Rules | None = None
+    dataset: FileDataset,
+    profile: Profile,
+    identity: ImageIdentity,
+    rules: Rules | None = None,
+    done: frozenset[str] = frozenset(),
 ) -> tuple[FileDataset, Counter[str]]:
     """Build the de-identified object.
 
@@ -67,6 +71,8 @@ def deidentify(
         The participant's new identity.
     rules
         The tables; by default the shipped ones.
+    done
+        Options that were applied to the dataset before: they are stated too.
 
     Returns
     -------
@@ -87,7 +93,7 @@ def deidentify(
         )
     writer = _Writer(Cleaner(profile, identity, rules or load_rules(), sop_class))
     new = writer.dataset(dataset, TOP)
-    new.update(own_elements(profile.name, identity, frozenset(writer.used)))
+    new.update(own_elements(profile.name, identity, done | writer.used))
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     return assemble(new, syntax, writer.counts), writer.counts
 

@@ -65,7 +65,7 @@ def clean(dataset: FileDataset) -> Cleaned:
     dataset
         As :func:`sluice.dicom.reader.read` gives it. Not changed.
     """
-    risk = assess(dataset)
+    risk = assess(dataset)  # what a screen would do for is read here too
     if risk.level == "never":
         return Cleaned("quarantine", risk.reason, {}, None)
     if risk.level == "clear":
@@ -86,6 +86,24 @@ def clean(dataset: FileDataset) -> Cleaned:
     if risk.reason == "header_says_text":
         return Cleaned("quarantine", "text_not_found", {}, None)
     return Cleaned("clean", "no_text_found", {}, dataset)
+
+
+def cleaned(dataset: FileDataset) -> tuple[FileDataset, int]:
+    """Return an object without burned-in text, and how many boxes were blanked for that.
+
+    Raises
+    ------
+    SluiceError
+        If it is held back. The reason is in the message.
+    """
+    found = clean(dataset)
+    if found.dataset is None:
+        raise SluiceError(
+            f"Text in the pixels cannot be ruled out: {found.reason.replace('_', ' ')}",
+            mend="have a person look at the image, or exclude it",
+        )
+    boxes = found.boxes.values() if found.verdict == "redacted" else ()
+    return found.dataset, sum(map(len, boxes))
 
 
 def _look(dataset: FileDataset) -> list[_Seen]:

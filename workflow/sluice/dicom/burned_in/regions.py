@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from pydicom.dataset import Dataset
 
 from sluice.dicom.burned_in.find import Box
@@ -27,7 +29,7 @@ def outside_regions(dataset: Dataset, rows: int, columns: int) -> tuple[Box, ...
         for top, left, bottom, right in (corners for corners in told if None not in corners)
     ]
     cuts = sorted({0, rows, *(r.top for r in regions), *(r.bottom for r in regions)})
-    bands = [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if 0 <= a < b <= rows]
+    bands = [(a, b) for a, b in itertools.pairwise(cuts) if 0 <= a < b <= rows]
     return tuple(
         Box(top, left, bottom, right)
         for top, bottom in bands

@@ -8,77 +8,86 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
-
+from sluice.dicom.header import Values
 from sluice.dicom.pixels import SAMPLES, kind_of
 from sluice.resources import resource
 
-Level = Literal["clear", "read", "never"]
-_SEVERITY: tuple[Level, ...] = ("clear", "read", "never")
+Level = Literal["clear", "screen", "read", "never"]
+_SEVERITY: tuple[Level, ...] = ("clear", "screen", "read", "never")
 _WORD = re.compile(r"[A-Z]+")
 # Kinds whose pictures are grey: colour comes from a workstation that drew onto them.
 _GREY = frozenset({"ct", "mr", "cr", "dx", "mg", "dental", "rtimage"})
+# Kinds whose originals a scanner computes, sample by sample, with noise.
+_NOISY = frozenset({"ct", "mr", "pt", "nm"})
 
 
 @dataclass(frozen=True)
 class Risk:
     """Whether pixels need to be read, and the name of the reason.
 
-    ``clear``: there is no picture, or a grid that was computed, not seen. ``read``: a picture, to
-    be looked at. ``never``: text is so likely, or so many-formed, that no reader is trusted.
+    ``clear``: there is no picture, or a grid that was computed, not seen. ``screen``: a scanner's
+    own slice, in which drawn strokes stand out from the noise. ``read``: a picture, to be looked
+    at. ``never``: text is so likely, or so many-formed, that no reader is trusted.
     """
 
     level: Level
     reason: str
 
 
-@dataclass(frozen=True)
-class _Rule:
-    attribute: str
-    value: str
-    risk: Risk
-
-    def applies(self, dataset: Dataset, kind: str) -> bool:
-        if self.attribute == "kind":
-            return kind == self.value
-        told = _text(dataset.get(self.attribute))
-        return bool(told) if self.value == "*" else self.value in _WORD.findall(told)
+_PICTURE = Risk("read", "picture")
 
 
-def assess(dataset: Dataset) -> Risk:
+def assess(header: Values) -> Risk:
     """Say from the header whether the pixels of an object need to be read.
 
     Of all rules that apply the most severe one counts. An object with pixels that no rule knows
     is never released.
     """
-    if not any(keyword in dataset for keyword in SAMPLES):
+    if not any(keyword in header for keyword in SAMPLES):
         return Risk("clear", "no_picture")
-    kind = kind_of(dataset)
-    risks = [rule.risk for rule in _rules() if rule.applies(dataset, kind)]
-    if not any(rule.attribute == "kind" and rule.value == kind for rule in _rules()):
-        risks.append(Risk("never", "unknown_kind"))
-    if kind == "us" and not dataset.get("SequenceOfUltrasoundRegions"):
+    kind, risks = kind_of(header), []
+    by_kind, others = _rules()
+    risks.append(by_kind.get(kind, Risk("never", "unknown_kind")))
+    for attribute, rules in others.items():
+        told = _text(header.get(attribute))
+        words = {*_WORD.findall(told), "*"} if told else ()
+        risks += [rules[word] for word in words if word in rules]
+    if kind == "us" and not header.get("SequenceOfUltrasoundRegions"):
         risks.append(Risk("never", "ultrasound_without_regions"))
-    if kind in _GREY and dataset.get("SamplesPerPixel") != 1:
+    if kind in _GREY and header.get("SamplesPerPixel") != 1:
         risks.append(Risk("never", "colour_where_grey_is_due"))
-    return max(risks, key=lambda risk: _SEVERITY.index(risk.level))
+    # What the kind alone says comes last among rules of one level.
+    worst = max(risks[::-1], key=lambda risk: _SEVERITY.index(risk.level))
+    if worst == _PICTURE and kind in _NOISY and _is_slice(header):
+        return Risk("screen", "slice")
+    return worst
+
+
+def _is_slice(header: Values) -> bool:
+    types = header.get("ImageType")
+    original = isinstance(types, Iterable) and [*types][:2] == ["ORIGINAL", "PRIMARY"]
+    depth = header.get("BitsAllocated"), header.get("SamplesPerPixel")
+    return original and depth == (16, 1) and (header.get("BitsStored") or 0) > 8
 
 
 @cache
-def _rules() -> tuple[_Rule, ...]:
+def _rules() -> tuple[dict[str, Risk], dict[str, dict[str, Risk]]]:
+    """Return the risk by kind of object, and by word (``*``: any) of each other attribute."""
     levels: dict[str, Level] = {level: level for level in _SEVERITY}
+    rules: dict[str, dict[str, Risk]] = {}
     with resource("dicom", "burned_in_risk.csv").open(newline="", encoding="utf-8") as stream:
-        return tuple(
-            _Rule(row["attribute"], row["value"], Risk(levels[row["risk"]], row["reason"]))
-            for row in csv.DictReader(stream)
-        )
+        for row in csv.DictReader(stream):
+            found = rules.setdefault(row["attribute"], {})
+            found[row["value"]] = Risk(levels[row["risk"]], row["reason"])
+    return rules.pop("kind"), rules
 
 
 def _text(value: Any) -> str:
-    parts = value if isinstance(value, MultiValue | list | tuple) else [value]
+    several = isinstance(value, Iterable) and not isinstance(value, str | bytes)
+    parts = value if several else [value]
     return " ".join(str(part) for part in parts if part is not None).strip().upper()

@@ -24,7 +24,8 @@ from pydicom.dataset import FileDataset
 from pydicom.pixels import pixel_array, set_pixel_data
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
-from sluice.dicom.burned_in import Box, clean
+from sluice.dicom.burned_in.clean import clean
+from sluice.dicom.burned_in.find import Box
 from sluice.dicom.reader import read
 from sluice.errors import SluiceError
 
@@ -37,8 +38,30 @@ FACES = (
 CONTRASTS = ("saturated", "bright", "middle", "faint", "noise")
 ENCODINGS = ("native", "inverted", "eight_bit", "jpeg", "rgb", "palette", "rle")
 _ENCODING_SHARES = (0.4, 0.15, 0.15, 0.1, 0.1, 0.05, 0.05)
-_SYLLABLES = tuple(
-    "ba ce dro fi gul hem ji kor la mu nep ost pra qui rav sel tor ul vik wen xa yor zin".split()
+_SYLLABLES = (
+    "ba",
+    "ce",
+    "dro",
+    "fi",
+    "gul",
+    "hem",
+    "ji",
+    "kor",
+    "la",
+    "mu",
+    "nep",
+    "ost",
+    "pra",
+    "qui",
+    "rav",
+    "sel",
+    "tor",
+    "ul",
+    "vik",
+    "wen",
+    "xa",
+    "yor",
+    "zin",
 )
 # Folders of the shared data whose pictures hold no text of their own.
 _FOLDERS = ("CT", "DX", "ENHANCED_MULTIFRAME", "MR", "MR_GE_PRIVATE", "MR_PHILIPS_PRIVATE")
@@ -92,7 +115,7 @@ class _Canvas:
 @cache
 def sources() -> tuple[tuple[Path, ...], ...]:
     """Return real files without text by folder: of the shared data if there, and of pydicom."""
-    shared = Path(os.environ.get("SLUICE_SHARED", Path(__file__).parents[2] / "shared"))
+    shared = Path(os.environ.get("SLUICE_SHARED", Path(__file__).parents[3] / "shared"))
     bundled = Path(pydicom.__file__).parent / "data" / "test_files"
     folders = [sorted((shared / "data" / "dicom" / name).glob("*.dcm")) for name in _FOLDERS]
     folders.append([bundled / name for name in _BUNDLED])
@@ -156,7 +179,9 @@ def _canvas(rng: np.random.Generator) -> _Canvas:
     signed, bits = dataset.PixelRepresentation, dataset.BitsStored
     lowest, highest = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     if encoding == "inverted":
-        frames = (int(frames.min()) + int(frames.max()) - frames.astype(np.int64)).astype(frames.dtype)
+        frames = (int(frames.min()) + int(frames.max()) - frames.astype(np.int64)).astype(
+            frames.dtype
+        )
         frames = np.clip(frames, lowest, highest)
     channels = 3 if encoding == "rgb" else 1
     frames = np.repeat(frames[..., None], channels, axis=-1).copy()
@@ -204,7 +229,9 @@ def _write(
     drawn: list[tuple[str, np.ndarray, np.ndarray]] = []
     size, lines = style["size"], [_line(rng) for _ in range(style["lines"])]
     block, parts = _typeset(lines, style["face"], size, style["smooth"])
-    while min(block.shape) == 0 or not _fits(np.rot90(block, style["turns"]), before) and size > 10:
+    while min(block.shape) == 0 or (
+        not _fits(np.rot90(block, style["turns"]), before) and size > 10
+    ):
         size -= 1
         block, parts = _typeset(lines, style["face"], size, style["smooth"])
     style["size"] = size
@@ -252,7 +279,10 @@ def _place(
 ) -> tuple[int, int]:
     room = [picture[axis] - block[axis] for axis in (0, 1)]
     margin = int(rng.integers(0, 5))
-    ends = [min(margin, room[axis]) if rng.random() < 0.5 else room[axis] - min(margin, room[axis]) for axis in (0, 1)]
+    ends = [
+        min(margin, room[axis]) if rng.random() < 0.5 else room[axis] - min(margin, room[axis])
+        for axis in (0, 1)
+    ]
     free = [int(rng.integers(room[axis] + 1)) for axis in (0, 1)]
     if place == "corner":
         return ends[0], ends[1]
@@ -421,7 +451,9 @@ def measure(planted: int = 300, without: int = 100, first_seed: int = 0) -> dict
         held += cleaned.dataset is None
         legible = [word for word in frame.words if word.contrast >= 1]
         words += len(legible)
-        covered += sum(_covered(word, cleaned.boxes.get(frame.frame, ())) >= 0.5 for word in legible)
+        covered += sum(
+            _covered(word, cleaned.boxes.get(frame.frame, ())) >= 0.5 for word in legible
+        )
         if cleaned.dataset is not None:
             released += sum(left(word, frame, cleaned.dataset) >= 0.5 for word in legible)
     boxes = frames = lost = 0
