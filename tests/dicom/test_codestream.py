@@ -15,6 +15,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from tests.dicom.corpus import BUNDLED, CONTROLLED, identity
 
 from sluice.dicom import renew
+from sluice.dicom.burned_in import Risk
 from sluice.dicom.codestream import Span, joined, rewritten
 from sluice.dicom.deidentify import deidentify, write
 from sluice.dicom.layout import UncommonError
@@ -129,6 +130,8 @@ def only_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
         raise UncommonError
 
     monkeypatch.setattr(renew.Renewer, "_by_objects", refused)
+    # The bundled frames are secondary captures, which are held back whatever they hide.
+    monkeypatch.setattr(renew, "assess", lambda _: Risk("clear", "no_picture"))
 
 
 # Run lengths are never divided into fragments (PS3.5 A.4.2).

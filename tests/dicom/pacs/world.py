@@ -13,6 +13,7 @@ from typing import Any
 import pydicom
 from click.testing import CliRunner
 from pydicom.dataset import FileDataset
+from pydicom.uid import NuclearMedicineImageStorage
 from tests.dicom.corpus import BUNDLED, saved
 from tests.system.orthanc import AE, PASSWORD, USER, Orthanc
 
@@ -46,6 +47,8 @@ def study_uid(patient: int, study: int) -> str:
 def made(template: str, patient: int, study: int, series: int, instance: int) -> FileDataset:
     """An object of our patients, out of one of pydicom's."""
     dataset = read(BUNDLED / template)
+    if template == "JPEG2000.dcm":  # a scintigram that says it is a secondary capture
+        dataset.SOPClassUID = NuclearMedicineImageStorage
     dataset.pop("DataSetTrailingPadding", None)  # a DIMSE node may leave it out
     dataset.PatientName, dataset.PatientID = f"{NAME}^{patient}", number(patient)
     dataset.AccessionNumber = accession(patient, study)

@@ -54,7 +54,11 @@ __all__ = ["ImageIdentity", "Profile", "deidentify", "write"]
 
 
 def deidentify(
-    dataset: FileDataset, profile: Profile, identity: ImageIdentity, rules: Rules | None = None
+    dataset: FileDataset,
+    profile: Profile,
+    identity: ImageIdentity,
+    rules: Rules | None = None,
+    done: frozenset[str] = frozenset(),
 ) -> tuple[FileDataset, Counter[str]]:
     """Build the de-identified object.
 
@@ -68,6 +72,8 @@ def deidentify(
         The participant's new identity.
     rules
         The tables; by default the shipped ones.
+    done
+        Options that were applied to the dataset before: they are stated too.
 
     Returns
     -------
@@ -94,7 +100,7 @@ def deidentify(
             where="(7FE0,0010)",
             mend="exclude the file",
         )
-    new.update(own_elements(profile.name, identity, frozenset(writer.used)))
+    new.update(own_elements(profile.name, identity, done | writer.used))
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     return assemble(new, syntax, writer.counts), writer.counts
 

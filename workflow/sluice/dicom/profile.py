@@ -14,6 +14,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "keep_device": ("full", "manufacturer", "none"),
     "times": ("offset", "drop"),
     "text": ("drop", "vocabulary"),
+    "pixels": ("read", "screen"),
 }
 
 
@@ -40,6 +41,9 @@ class Profile:
         multiple of ``age_band`` years (1: kept as they are).
     sex
         Whether PatientSex stays (needs ``retain_patient_characteristics``).
+    pixels
+        ``read``: text is looked for in every picture; ``screen``: a scanner's own slices are read
+        only if something seems to be drawn into them.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Profile:
     age_top: int = 90
     age_band: int = 1
     sex: bool = False
+    pixels: Literal["read", "screen"] = "read"
 
     def __post_init__(self) -> None:
         if strange := set(self.options) - set(OPTIONS):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from sluice.dicom.burned_in import assess
 from sluice.dicom.elements import Bytes
 from sluice.dicom.layout import UncommonError
 from sluice.dicom.profile import ImageIdentity, Profile
@@ -82,19 +83,43 @@ class Renewer:
                 new = self._rewriter.rewrite(data)
             except UncommonError:
                 return self._by_objects(source, place)
+            if self._is_to_be_read(new, data, descriptor):
+                return self._by_objects(source, place)
             target = place(new.study, new.series, new.instance)
             digest = _stored(target, _pieces(new, data, descriptor))
         return Renewed(
             target, new.study, new.series, new.instance, digest, new.counts, new.used
         )  # fmt: skip
 
+    def _is_to_be_read(self, new: NewObject, data: Bytes, descriptor: int) -> bool:
+        """Say whether text is to be looked for in the pixels, by the header or by a screen."""
+        level = assess(new.old).level
+        if level != "screen" or self.profile.pixels == "read" or new.compressed:
+            return level != "clear"
+        # NumPy is the dearest thing on the way of a plain slice, and other objects need none.
+        import numpy as np
+
+        from sluice.dicom.burned_in.screen import looks_drawn
+
+        size = int(new.old.get("Rows")), int(new.old.get("Columns"))
+        kind = "<u2" if new.old.get("PixelRepresentation") == 0 else "<i2"
+        return any(
+            looks_drawn(np.frombuffer(frame, kind).reshape(size))
+            for frame in _frames(new, 2 * size[0] * size[1], data, descriptor)
+        )
+
     def _by_objects(self, source: Path, place: Placed) -> Renewed:
-        # Few folders hold such a file; pydicom takes longer to load than a hundred files to write.
+        # Few folders hold such a file; pydicom takes longer to load than a hundred files to write,
+        # and the networks that read pixels longer still.
         from sluice.dicom.assemble import stated_options, write
+        from sluice.dicom.burned_in.clean import cleaned
         from sluice.dicom.deidentify import deidentify
         from sluice.dicom.reader import read
 
-        new, counts = deidentify(read(source), self.profile, self.identity, self.rules)
+        old, blanked = cleaned(read(source))
+        done = frozenset({"clean_pixel_data"} if blanked else ())
+        new, counts = deidentify(old, self.profile, self.identity, self.rules, done)
+        counts += Counter({"blanked: text in pixels": blanked})
         study, series, instance = (str(new.get(word, "")) for word in _LEVELS)
         content = BytesIO()
         write(new, content)
@@ -114,6 +139,18 @@ def _pieces(new: NewObject, data: Bytes, descriptor: int) -> Iterator[bytes | me
             for at in range(piece.start, piece.stop, _CHUNK):
                 yield os.pread(descriptor, min(_CHUNK, piece.stop - at), at)
     yield new.tail
+
+
+def _frames(new: NewObject, size: int, data: Bytes, descriptor: int) -> Iterator[bytes]:
+    """Yield the native frames of an object, each of so many bytes."""
+    for piece in new.samples:
+        if isinstance(piece, bytes):
+            continue  # padding
+        for at in range(piece.start, piece.stop, size):
+            # Mapped pages would count as memory in use.
+            yield (
+                data[at : at + size] if isinstance(data, bytes) else os.pread(descriptor, size, at)
+            )
 
 
 def _stored(target: Path, pieces: Iterator[bytes | memoryview]) -> str:

@@ -49,6 +49,7 @@ from sluice.dicom.elements import (
     items,
     scan_object,
 )
+from sluice.dicom.header import Header
 from sluice.dicom.layout import (
     EXPLICIT_SYNTAX,
     IMPLICIT_SYNTAX,
@@ -93,7 +94,10 @@ _Key = TypeVar("_Key", tuple[bytes, bytes], tuple[bytes, str, int])
 
 @dataclass(frozen=True)
 class NewObject:
-    """A de-identified object: its bytes but for the samples, which are still in the source."""
+    """A de-identified object: its bytes but for the samples, which are still in the source.
+
+    ``old`` is the header that it had, ``compressed`` whether the samples are.
+    """
 
     study: str
     series: str
@@ -103,6 +107,8 @@ class NewObject:
     tail: bytes
     counts: Counter[str]
     used: frozenset[str]
+    old: Header
+    compressed: bool
 
 
 @dataclass
@@ -202,6 +208,8 @@ class _Kind:
             tail=b"".join(after),
             counts=Counter(doing.counts),
             used=frozenset(doing.used),
+            old=Header(data, found, self.form),
+            compressed=syntax not in (IMPLICIT_SYNTAX, EXPLICIT_SYNTAX),
         )
 
     def _elements(

@@ -13,6 +13,7 @@ IMPLEMENTATION_NAME = "SLUICE"
 # PS3.16 CID 7050, De-identification Method.
 _METHODS = {
     "basic": ("113100", "Basic Application Confidentiality Profile"),
+    "clean_pixel_data": ("113101", "Clean Pixel Data Option"),
     "clean_structured_content": ("113104", "Clean Structured Content Option"),
     "clean_descriptors": ("113105", "Clean Descriptors Option"),
     "retain_longitudinal_modified_dates": (

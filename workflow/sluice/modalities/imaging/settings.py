@@ -13,7 +13,7 @@ from sluice.config.policy import ModalityPolicy
 from sluice.resources import resource
 
 _ELIGIBILITY = ("original_primary", "burned_in", "faces", "overlays")
-_REWRITING = ("options", "keep_device", "times", "text", "age_top", "age_band", "sex")
+_REWRITING = ("options", "keep_device", "times", "text", "age_top", "age_band", "sex", "pixels")
 
 
 class ImagingSettings(Model):
@@ -41,6 +41,11 @@ class ImagingSettings(Model):
     age_top: int = Field(default=90, ge=1, le=90, description="Ages from here on are given as this")
     age_band: int = Field(default=1, ge=1, description="Width of age bands in years")
     sex: bool = Field(default=False, description="Keep PatientSex")
+    pixels: Literal["read", "screen"] = Field(
+        default="read",
+        description="Look for text in every picture; screen: in a scanner's own slices only if "
+        "something seems drawn into them",
+    )
 
     @field_validator("sop_classes")
     @classmethod

@@ -1,0 +1,104 @@
+"""Text drawn into pixels: there in the source, gone from the release, or the object is held back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.imaging.pixels import burn, shines_through
+from pydicom.dataset import FileDataset
+from tests.dicom.corpus import BUNDLED, CONTROLLED, identity
+
+from sluice.dicom.burned_in import ocr
+from sluice.dicom.burned_in.clean import clean
+from sluice.dicom.burned_in.screen import looks_drawn
+from sluice.dicom.reader import read
+from sluice.dicom.renew import Renewed, Renewer
+from sluice.errors import SluiceError
+
+TEXT = "KESTREL 4711"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+def drawn_into(dataset: FileDataset, size: int = 14) -> tuple[FileDataset, tuple[int, ...]]:
+    frame = dataset.pixel_array.copy()
+    box = burn(frame, TEXT, 4, 4, size)
+    dataset.PixelData = frame.tobytes()
+    return dataset, box
+
+
+def released(dataset: FileDataset, folder: Path) -> tuple[FileDataset, Renewed]:
+    dataset.save_as(folder / "in.dcm")
+    new = Renewer(CONTROLLED, identity()).renew(folder / "in.dcm", lambda *_: folder / "out.dcm")
+    return read(new.path), new
+
+
+def ct() -> FileDataset:
+    return read(BUNDLED / "CT_small.dcm")
+
+
+def methods(dataset: FileDataset) -> set[str]:
+    return {item.CodeValue for item in dataset.DeidentificationMethodCodeSequence}
+
+
+def test_text_is_gone_and_every_other_pixel_is_the_same(tmp_path: Path) -> None:
+    dataset, box = drawn_into(ct())
+    before = dataset.pixel_array.copy()
+    assert shines_through(dataset, box, TEXT), "it is there in the source"
+    new, told = released(dataset, tmp_path)
+    after = new.pixel_array
+    assert not shines_through(new, box, TEXT)
+    left, top, right, bottom = box
+    changed = np.argwhere(before != after)
+    assert len(changed)
+    margin = 12
+    assert (changed >= (top - margin, left - margin)).all()
+    assert (changed < (bottom + margin, right + margin)).all()
+    assert new.BurnedInAnnotation == "NO" and "113101" in methods(new)
+    assert told.counts["blanked: text in pixels"] >= 1
+
+
+def test_what_holds_no_text_stays_bit_for_bit_and_nothing_is_claimed(tmp_path: Path) -> None:
+    new, told = released(ct(), tmp_path)
+    assert new.PixelData == ct().PixelData
+    assert "113101" not in methods(new) and "BurnedInAnnotation" not in new
+    assert not told.counts["blanked: text in pixels"]
+
+
+def test_a_secondary_capture_is_held_back_with_its_reason(tmp_path: Path) -> None:
+    dataset = ct()
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = SECONDARY_CAPTURE
+    with pytest.raises(SluiceError, match="cannot be ruled out: secondary capture"):
+        released(dataset, tmp_path)
+    assert not (tmp_path / "out.dcm").exists()
+
+
+def test_what_the_header_warns_of_and_nobody_finds_is_held_back() -> None:
+    dataset = ct()
+    assert clean(dataset).verdict == "clean"
+    dataset.BurnedInAnnotation = "YES"
+    found = clean(dataset)
+    assert (found.verdict, found.reason) == ("quarantine", "text_not_found")
+
+
+def test_the_screen_passes_a_slice_and_stops_at_text() -> None:
+    assert not looks_drawn(ct().pixel_array)
+    assert looks_drawn(drawn_into(ct())[0].pixel_array)
+
+
+def test_a_smooth_frame_is_read_because_the_screen_cannot_tell() -> None:
+    assert looks_drawn(np.full((64, 64), 7, np.uint16))
+
+
+def test_a_greatest_sample_far_above_the_least_does_not_overflow() -> None:
+    frame = np.random.default_rng(1).integers(0, 400, (64, 64)).astype(np.uint16)
+    assert not looks_drawn(frame)
+    frame[10:30, 10:12] = frame[10:30, 16:18] = 65535
+    assert looks_drawn(frame)
+
+
+def test_other_weights_under_the_same_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ocr, "_digest", lambda _: "0" * 64)
+    with pytest.raises(SluiceError, match="not the ones that were tested"):
+        ocr._session.__wrapped__(ocr._READER)

@@ -1,0 +1,162 @@
+"""An object in, an object without text out, or the reason why there is none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Literal
+
+import numpy as np
+from pydicom.dataset import FileDataset
+
+from sluice.dicom.burned_in.find import Box, Candidate, candidates
+from sluice.dicom.burned_in.frames import frames, grey_pictures
+from sluice.dicom.burned_in.redact import blank, redact
+from sluice.dicom.burned_in.regions import outside_regions
+from sluice.dicom.burned_in.risk import assess
+from sluice.errors import SluiceError
+
+Verdict = Literal["clean", "redacted", "quarantine"]
+
+# A line is text if that many different letters were read with that confidence, and doubtful if
+# that many letters were read with less.
+_SURE, _SURE_LETTERS = 0.9, 2
+_DOUBTFUL, _DOUBTFUL_LETTERS = 0.5, 3
+# Looks at a frame, each after blanking what the one before found.
+_MOST_LOOKS = 4
+# Boxes over more than this share of a frame have taken a picture's content for text, or have left
+# nothing of use.
+_MOST_COVERED = 0.25
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What became of an object.
+
+    ``clean``: nothing was found, or there is nothing to look at; ``dataset`` is the input itself.
+    ``redacted``: ``dataset`` is a copy with the boxes blank and BurnedInAnnotation NO; only now
+    the Clean Pixel Data Option (113101) has been applied. ``quarantine``: ``dataset`` is ``None``.
+    ``boxes`` are by number of frame, from 0; they tell where text was, never what it said.
+    """
+
+    verdict: Verdict
+    reason: str
+    boxes: Mapping[int, tuple[Box, ...]]
+    dataset: FileDataset | None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is to be blanked in a frame, and why the frame is not to be trusted nevertheless."""
+
+    boxes: tuple[Box, ...]
+    doubt: str = ""
+
+
+def clean(dataset: FileDataset) -> Cleaned:
+    """Remove burned-in text from an object, or hold the object back.
+
+    Every frame is looked at; frames with the same samples once.
+
+    Parameters
+    ----------
+    dataset
+        As :func:`sluice.dicom.reader.read` gives it. Not changed.
+    """
+    risk = assess(dataset)  # what a screen would do for is read here too
+    if risk.level == "never":
+        return Cleaned("quarantine", risk.reason, {}, None)
+    if risk.level == "clear":
+        return Cleaned("clean", risk.reason, {}, dataset)
+    try:
+        seen = _look(dataset)
+        boxes = {number: frame.boxes for number, frame in enumerate(seen) if frame.boxes}
+        doubts = [frame.doubt for frame in seen if frame.doubt]
+        if doubts:
+            return Cleaned("quarantine", doubts[0], boxes, None)
+        if boxes:
+            redacted = redact(dataset, boxes)
+            if not _same_elsewhere(dataset, redacted, boxes):
+                return Cleaned("quarantine", "not_exact", boxes, None)
+            return Cleaned("redacted", "text_blanked", boxes, redacted)
+    except SluiceError:
+        return Cleaned("quarantine", "cannot_be_decoded", {}, None)
+    if risk.reason == "header_says_text":
+        return Cleaned("quarantine", "text_not_found", {}, None)
+    return Cleaned("clean", "no_text_found", {}, dataset)
+
+
+def cleaned(dataset: FileDataset) -> tuple[FileDataset, int]:
+    """Return an object without burned-in text, and how many boxes were blanked for that.
+
+    Raises
+    ------
+    SluiceError
+        If it is held back. The reason is in the message.
+    """
+    found = clean(dataset)
+    if found.dataset is None:
+        raise SluiceError(
+            f"Text in the pixels cannot be ruled out: {found.reason.replace('_', ' ')}",
+            mend="have a person look at the image, or exclude it",
+        )
+    boxes = found.boxes.values() if found.verdict == "redacted" else ()
+    return found.dataset, sum(map(len, boxes))
+
+
+def _look(dataset: FileDataset) -> list[_Seen]:
+    known: dict[bytes, _Seen] = {}
+    seen = []
+    for frame, photometric in frames(dataset):
+        digest = hashlib.sha256(frame.tobytes()).digest()
+        if digest not in known:
+            known[digest] = _look_at_frame(frame, photometric, dataset)
+        seen.append(known[digest])
+    return seen
+
+
+def _look_at_frame(frame: np.ndarray, photometric: str, dataset: FileDataset) -> _Seen:
+    """Look, blank what was found, look again: text that hides beside other text comes out."""
+    boxes = outside_regions(dataset, *frame.shape[:2])
+    covered = np.zeros(frame.shape[:2], bool)
+    for _ in range(_MOST_LOOKS):
+        blanked = blank(frame, photometric, dataset, boxes)
+        pictures = grey_pictures(blanked, photometric, dataset)
+        found = [candidate for picture in pictures for candidate in candidates(picture)]
+        text = [candidate.box for candidate in found if _is_text(candidate)]
+        if not text:
+            doubt = any(_is_doubtful(candidate) for candidate in found)
+            return _Seen(boxes, "text_like" if doubt else "")
+        boxes = (*boxes, *text)
+        for box in text:
+            covered[box.top : box.bottom, box.left : box.right] = True
+        if covered.mean() > _MOST_COVERED:
+            return _Seen(boxes, "text_over_too_much")
+    return _Seen(boxes, "text_remains")
+
+
+def _is_text(candidate: Candidate) -> bool:
+    reading = candidate.reading
+    return reading.confidence >= _SURE and reading.different >= _SURE_LETTERS
+
+
+def _is_doubtful(candidate: Candidate) -> bool:
+    reading = candidate.reading
+    return reading.confidence >= _DOUBTFUL and reading.letters >= _DOUBTFUL_LETTERS
+
+
+def _same_elsewhere(
+    before: FileDataset, after: FileDataset, boxes: Mapping[int, tuple[Box, ...]]
+) -> bool:
+    """Read back what was written: say whether it differs in the boxes only."""
+    for number, (old, new) in enumerate(zip_longest(frames(before), frames(after))):
+        if old is None or new is None or old[0].shape != new[0].shape:
+            return False
+        differs = (old[0] != new[0]).any(axis=-1)
+        for box in boxes.get(number, ()):
+            differs[box.top : box.bottom, box.left : box.right] = False
+        if differs.any():
+            return False
+    return True

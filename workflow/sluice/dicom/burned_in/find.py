@@ -1,0 +1,144 @@
+"""Where text may be in a grey picture, and how sure that is.
+
+A network marks what looks like a line of text; a second one reads it. What is read with
+confidence is text, what is read badly is doubtful, what cannot be read at all is anatomy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sluice.dicom.burned_in.ocr import NOTHING, Reading, read_line, text_map
+
+# Half the side of the neighbourhood whose mean and spread a pixel is compared with, in pixels.
+# Looking takes a small one, about two strokes, in which a body is no longer one large letter;
+# reading takes one as large as the letters (10 to 48 pixels).
+_STROKE, _LETTER = 6, 24
+# Spread that is added, in stored values, so that a flat region stays flat.
+_FLAT = 0.5
+_LONG_SIDE = 1024  # of the picture as the network sees it
+_MOST_ENLARGED, _LEAST_ENLARGED = 4.0, 1.0
+_EDGE, _CORE = 0.2, 0.4  # likelihood at the rim of a candidate, and somewhere in it
+# The network marks the core of a line, 0.4 times as high; this share of the core's height is
+# given back on each side (Liao et al. 2020, Real-time scene text detection with differentiable
+# binarization, section 3.4).
+_UNSHRINK = 0.8
+_SAME = 0.7  # overlap from which two looks have found the same place
+_PLENTY, _CERTAIN = 4, 0.97  # letters and confidence from which no other reading is tried
+
+
+@dataclass(frozen=True)
+class Box:
+    """Pixels of a frame: rows ``top`` to ``bottom`` and columns ``left`` to ``right``, ends out."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A place that looks like text: how much (0 to 1), and what was read there."""
+
+    box: Box
+    likeness: float
+    reading: Reading
+
+
+def candidates(picture: np.ndarray) -> list[Candidate]:
+    """Return all places of a picture that look like text.
+
+    Parameters
+    ----------
+    picture
+        Grey, in stored values, (rows, columns).
+    """
+    seen = evened(picture, _STROKE)
+    ways = [evened(picture, _LETTER), stretched(picture), seen]
+    places = _distinct([place for look in _looks(seen) for place in _regions(look)])
+    return [Candidate(box, likeness, _best_reading(ways, box)) for box, likeness in places]
+
+
+def evened(picture: np.ndarray, reach: int) -> np.ndarray:
+    """Return the picture with the same mean and contrast within ``reach`` pixels of each pixel.
+
+    Values are 0 to 255. Faint text in the dark and bright text on bone come out alike, whatever
+    the window.
+    """
+    values, side = picture.astype(np.float64), (2 * reach + 1,) * 2
+    mean = cv2.blur(values, side)
+    spread = np.sqrt(np.maximum(cv2.blur(values * values, side) - mean * mean, 0))
+    return np.clip((values - mean) / (spread + _FLAT) * 40 + 128, 0, 255)
+
+
+def stretched(picture: np.ndarray) -> np.ndarray:
+    """Return the picture with all but its extreme values spread over 0 to 255."""
+    low, high = np.percentile(picture, (0.5, 99.5))
+    return np.clip((picture - low) / max(high - low, 1e-9), 0, 1) * 255
+
+
+def _looks(picture: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield likelihoods of text: enlarged, turned by a quarter, and at half the size."""
+    scale = float(np.clip(_LONG_SIDE / max(picture.shape), _LEAST_ENLARGED, _MOST_ENLARGED))
+    yield text_map(picture, scale)
+    yield np.rot90(text_map(np.rot90(picture), scale), -1)
+    yield text_map(picture, scale / 2)
+
+
+def _regions(likelihood: np.ndarray) -> Iterator[tuple[Box, float]]:
+    rows, columns = likelihood.shape
+    marked = (likelihood > _EDGE).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(marked, connectivity=8)
+    for label, (x, y, width, height, area) in enumerate(stats.tolist()[1:], start=1):
+        inside = labels[y : y + height, x : x + width] == label
+        values = likelihood[y : y + height, x : x + width][inside]
+        if values.max() < _CORE or min(width, height) < 2:
+            continue
+        margin = int(np.ceil(_UNSHRINK * area / (width + height))) + 1
+        box = Box(
+            max(0, y - margin),
+            max(0, x - margin),
+            min(rows, y + height + margin),
+            min(columns, x + width + margin),
+        )
+        yield box, float(values.mean())
+
+
+def _distinct(places: list[tuple[Box, float]]) -> list[tuple[Box, float]]:
+    """Drop a place that another look has found nearly the same; keep the likelier one."""
+    kept: list[tuple[Box, float]] = []
+    for box, likeness in sorted(places, key=lambda place: -place[1]):
+        if not any(_overlap(box, other) > _SAME for other, _ in kept):
+            kept.append((box, likeness))
+    return kept
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Return the area that two boxes share, as a share of the area that they cover."""
+    height = min(one.bottom, other.bottom) - max(one.top, other.top)
+    width = min(one.right, other.right) - max(one.left, other.left)
+    shared = max(0, height) * max(0, width)
+    return shared / (_area(one) + _area(other) - shared)
+
+
+def _area(box: Box) -> int:
+    return (box.bottom - box.top) * (box.right - box.left)
+
+
+def _best_reading(ways: list[np.ndarray], box: Box) -> Reading:
+    """Read a box in all ways and in the directions that its shape allows; return the surest."""
+    height, width = box.bottom - box.top, box.right - box.left
+    turns = (0,) if width > 1.5 * height else (1, 3) if height > 1.5 * width else (0, 1, 3)
+    best = NOTHING
+    for way in ways:
+        for turn in turns:
+            reading = read_line(np.rot90(way[box.top : box.bottom, box.left : box.right], turn))
+            best = max(best, reading, key=lambda read: read.letters * read.confidence)
+        if best.letters >= _PLENTY and best.confidence >= _CERTAIN:
+            break
+    return best
