@@ -439,10 +439,10 @@ def measure(planted: int = 300, without: int = 100, first_seed: int = 0) -> dict
     -------
     dict
         ``recall``: share of legible words of which the boxes cover half the strokes or more,
-        whatever the verdict. ``legible_released``: words that left legible. ``false_boxes``: boxes
+        whatever the verdict. ``released_legible``: words that left legible. ``false_boxes``: boxes
         a frame without text. ``false_quarantine``: share of objects without text held back.
         ``quarantined``: share of objects with text held back. ``cpu_s_per_512``: CPU seconds for
-        512 × 512 pixels without text. ``n``: objects with text.
+        512 × 512 pixels without text. ``frames``: frames with text.
     """
     words = covered = released = held = 0
     for seed in range(first_seed, first_seed + planted):
@@ -469,10 +469,10 @@ def measure(planted: int = 300, without: int = 100, first_seed: int = 0) -> dict
         boxes += sum(len(found) for found in cleaned.boxes.values())
         lost += cleaned.dataset is None
     return {
-        "n": planted,
+        "frames": planted,
         "words": words,
         "recall": covered / words,
-        "legible_released": released,
+        "released_legible": released,
         "quarantined": held / planted,
         "false_boxes": boxes / frames,
         "false_quarantine": lost / without,
