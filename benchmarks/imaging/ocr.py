@@ -21,8 +21,8 @@ import numpy as np
 import pydicom
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import FileDataset
-from pydicom.pixels import pixel_array, set_pixel_data
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from pydicom.pixels.utils import pixel_array, set_pixel_data
+from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 
 from sluice.dicom.burned_in.clean import clean
 from sluice.dicom.burned_in.find import Box
@@ -64,7 +64,14 @@ _SYLLABLES = (
     "zin",
 )
 # Folders of the shared data whose pictures hold no text of their own.
-_FOLDERS = ("CT", "DX", "ENHANCED_MULTIFRAME", "MR", "MR_GE_PRIVATE", "MR_PHILIPS_PRIVATE")
+_FOLDERS: tuple[str, ...] = (
+    "CT",
+    "DX",
+    "ENHANCED_MULTIFRAME",
+    "MR",
+    "MR_GE_PRIVATE",
+    "MR_PHILIPS_PRIVATE",
+)
 _FOLDERS += ("MR_SIEMENS_PRIVATE", "NM", "PET", "CR")
 _BUNDLED = ("CT_small.dcm", "MR_small.dcm", "examples_jpeg2k.dcm")
 _SMALLEST = 64
@@ -166,7 +173,7 @@ def _canvas(rng: np.random.Generator) -> _Canvas:
         del dataset.ConversionType
         kind = kind or str(dataset.Modality)
     if kind:
-        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = _CLASSES[kind]
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID(_CLASSES[kind])
     if encoding in ("eight_bit", "jpeg", "rgb", "palette"):
         low, high = np.percentile(frames, (0.5, 99.8))
         top = 239 if encoding == "palette" else 255
