@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.imaging import answers, corpus, fuzzer, hospital, scanner, scorer, speed, tools
+from benchmarks.imaging import answers, corpus, fuzzer, hospital, ocr, scanner, scorer, speed, tools
 from benchmarks.imaging.canaries import Canary
 
 _PATIENTS, _PEERS_PATIENTS, _INSERTIONS, _SEED = 64, 12, 10_000, 20261123
@@ -24,8 +24,10 @@ def measure() -> dict[str, Any]:
             "midi": midi(home / "midi", _PATIENTS),
             "canary": canary(home / "canary"),
             "fuzzer": fuzz(home / "fuzzer", _INSERTIONS),
+            "ocr": ocr.measure(),
             **speed.measure(home / "speed"),
         }
+    print(f"burned-in text: {result['ocr']}")
     print(f"CPU per CT instance {result['cpu_ms_per_instance']} ms", end=", ")
     print(f"{result['ratio_to_copy']} times a copy; peers need {result['ratio_to']} times as much")
     print(f"peak memory with a file of 500 MB: {result['peak_mb_500mb']} MB")

@@ -21,8 +21,8 @@ import numpy as np
 import pydicom
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import FileDataset
-from pydicom.pixels import pixel_array, set_pixel_data
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from pydicom.pixels.utils import pixel_array, set_pixel_data
+from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 
 from sluice.dicom.burned_in.clean import clean
 from sluice.dicom.burned_in.find import Box
@@ -64,7 +64,14 @@ _SYLLABLES = (
     "zin",
 )
 # Folders of the shared data whose pictures hold no text of their own.
-_FOLDERS = ("CT", "DX", "ENHANCED_MULTIFRAME", "MR", "MR_GE_PRIVATE", "MR_PHILIPS_PRIVATE")
+_FOLDERS: tuple[str, ...] = (
+    "CT",
+    "DX",
+    "ENHANCED_MULTIFRAME",
+    "MR",
+    "MR_GE_PRIVATE",
+    "MR_PHILIPS_PRIVATE",
+)
 _FOLDERS += ("MR_SIEMENS_PRIVATE", "NM", "PET", "CR")
 _BUNDLED = ("CT_small.dcm", "MR_small.dcm", "examples_jpeg2k.dcm")
 _SMALLEST = 64
@@ -166,7 +173,7 @@ def _canvas(rng: np.random.Generator) -> _Canvas:
         del dataset.ConversionType
         kind = kind or str(dataset.Modality)
     if kind:
-        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = _CLASSES[kind]
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID(_CLASSES[kind])
     if encoding in ("eight_bit", "jpeg", "rgb", "palette"):
         low, high = np.percentile(frames, (0.5, 99.8))
         top = 239 if encoding == "palette" else 255
@@ -439,10 +446,10 @@ def measure(planted: int = 300, without: int = 100, first_seed: int = 0) -> dict
     -------
     dict
         ``recall``: share of legible words of which the boxes cover half the strokes or more,
-        whatever the verdict. ``legible_released``: words that left legible. ``false_boxes``: boxes
+        whatever the verdict. ``released_legible``: words that left legible. ``false_boxes``: boxes
         a frame without text. ``false_quarantine``: share of objects without text held back.
         ``quarantined``: share of objects with text held back. ``cpu_s_per_512``: CPU seconds for
-        512 × 512 pixels without text. ``n``: objects with text.
+        512 × 512 pixels without text. ``frames``: frames with text.
     """
     words = covered = released = held = 0
     for seed in range(first_seed, first_seed + planted):
@@ -469,10 +476,10 @@ def measure(planted: int = 300, without: int = 100, first_seed: int = 0) -> dict
         boxes += sum(len(found) for found in cleaned.boxes.values())
         lost += cleaned.dataset is None
     return {
-        "n": planted,
+        "frames": planted,
         "words": words,
         "recall": covered / words,
-        "legible_released": released,
+        "released_legible": released,
         "quarantined": held / planted,
         "false_boxes": boxes / frames,
         "false_quarantine": lost / without,

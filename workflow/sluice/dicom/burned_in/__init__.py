@@ -2,8 +2,8 @@
 
 :func:`assess` decides from the header whether pixels need to be read. :mod:`.screen` tells a
 scanner's own frames from drawn ones at little cost. :mod:`.clean` reads frames, blanks what it
-finds and holds back what it is not sure of; it loads two networks, so it is imported where it is needed.
-What was read is never kept, logged or reported: a finding is a box.
+finds and holds back what it is not sure of; it loads two networks, so it is imported where it is
+needed. What was read is never kept, logged or reported: a finding is a box.
 """
 
 from sluice.dicom.burned_in.risk import Risk, assess

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.pixels import apply_color_lut, get_decoder
-from pydicom.pixels.decoders.base import Decoder
+from pydicom.pixels.decoders.base import Decoder, get_decoder
+from pydicom.pixels.processing import apply_color_lut
 
 from sluice.errors import SluiceError
 

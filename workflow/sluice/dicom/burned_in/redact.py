@@ -58,17 +58,18 @@ def redact(dataset: FileDataset, boxes: Boxes) -> FileDataset:
 
 def _copy(dataset: FileDataset) -> FileDataset:
     """Return a copy in a native little-endian syntax whose elements can be replaced."""
-    meta = FileMetaDataset({tag: dataset.file_meta[tag] for tag in dataset.file_meta})
+    meta = FileMetaDataset({tag: dataset.file_meta[tag] for tag in list(dataset.file_meta.keys())})
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated or not syntax.is_little_endian:
         meta.add_new(0x00020010, "UI", ExplicitVRLittleEndian)
     copied = FileDataset(
         BytesIO(),
-        {tag: dataset.get_item(tag) for tag in dataset},
+        {tag: dataset.get_item(tag) for tag in list(dataset.keys())},
         preamble=bytes(128),
         file_meta=meta,
     )
-    copied.set_original_encoding(*dataset.original_encoding, dataset.original_character_set)
+    implicit, little = dataset.original_encoding
+    copied.set_original_encoding(implicit, little, dataset.original_character_set)
     return copied
 
 
