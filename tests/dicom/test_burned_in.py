@@ -87,8 +87,18 @@ def test_the_screen_passes_a_slice_and_stops_at_text() -> None:
     assert looks_drawn(drawn_into(ct())[0].pixel_array)
 
 
-def test_a_smooth_frame_is_read_because_the_screen_cannot_tell() -> None:
-    assert looks_drawn(np.full((64, 64), 7, np.uint16))
+def test_an_empty_frame_holds_no_strokes() -> None:
+    assert not looks_drawn(np.full((64, 64), 7, np.uint16))
+
+
+def test_a_picture_enlarged_by_repetition_is_judged_at_its_own_size() -> None:
+    def enlarged(frame: np.ndarray) -> np.ndarray:
+        return np.kron(frame, np.ones((4, 4), frame.dtype))
+
+    plain, drawn = ct(), drawn_into(ct())[0]
+    assert not looks_drawn(enlarged(plain.pixel_array))
+    assert looks_drawn(enlarged(drawn.pixel_array))
+    assert looks_drawn(np.roll(enlarged(plain.pixel_array), 1))  # no longer on the grid
 
 
 def test_a_greatest_sample_far_above_the_least_does_not_overflow() -> None:

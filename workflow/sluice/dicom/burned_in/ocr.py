@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 
 from sluice.errors import SluiceError
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 _STEP: Final = 4
 # Edges of strokes in a line of three blocks from which a frame looks drawn.
 _BLOCK, _STROKES = 16, 6
-# Samples of the greatest value from which it is no peak of a picture but ink.
-_INK: Final = 12
+# A picture enlarged by repeating its samples is judged at its own size.
+_REPEATS: Final = (2, 3, 4)
 _EVERY = 8  # rows between those whose noise is measured
 
 
@@ -32,15 +32,30 @@ def looks_drawn(frame: NDArray[np.integer]) -> bool:
     frame
         Stored values of 16 bits, (rows, columns).
     """
-    if min(frame.shape) < 3 or np.count_nonzero(frame == frame.max()) >= _INK:
+    if min(frame.shape) < 3:
         return True
+    drawn = _most_strokes(frame) >= _STROKES
+    return drawn and not any(
+        _is_repeated(frame, times) and not looks_drawn(frame[::times, ::times])
+        for times in _REPEATS
+    )
+
+
+def _is_repeated(frame: NDArray[np.integer], times: int) -> bool:
+    """Say whether each sample stands in a square of so many equal ones."""
+    once = frame[::times, ::times]
+    rows, columns = frame.shape
+    return np.array_equal(frame, once.repeat(times, 0)[:rows].repeat(times, 1)[:, :columns])
+
+
+def _most_strokes(frame: NDArray[np.integer]) -> int:
     halved = (frame >> 1).astype(np.int16, copy=False)  # so that no difference overflows
     step = _STEP * _noise(halved)
     blocks = _edges(frame, halved, step)
     padded = np.pad(blocks, 1)
     beside = padded[1:-1, :-2] + padded[1:-1, 2:]
     above = padded[:-2, 1:-1] + padded[2:, 1:-1]
-    return bool((blocks + np.maximum(beside, above)).max() >= _STROKES)
+    return int((blocks + np.maximum(beside, above)).max())
 
 
 def _noise(halved: NDArray[np.int16]) -> float:
