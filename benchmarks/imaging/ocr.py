@@ -89,13 +89,24 @@ class Word:
 
     ``rows`` and ``columns`` are the pixels of its strokes. ``contrast`` is the median distance of
     these pixels from what was there before, in standard deviations of what was there before at
-    the scale of the strokes.
+    the scale of the strokes; ``shown`` is the same as a share of the usual window, the middle 99 %
+    of the frame's values.
     """
 
     text: str
     rows: np.ndarray
     columns: np.ndarray
     contrast: float
+    shown: float
+
+    @property
+    def is_legible(self) -> bool:
+        """Whether somebody could read it who looks at the picture with its usual window.
+
+        A difference of less than a fiftieth of the window is invisible, whatever the noise: five
+        grey levels of a screen.
+        """
+        return self.contrast >= 1 and self.shown >= 0.02
 
 
 @dataclass(frozen=True)
@@ -138,7 +149,7 @@ def plant(seed: int) -> Planted:
         frame = int(rng.integers(len(canvas.frames)))
         style = _style(rng)
         words = _write(rng, canvas, frame, style)
-        if any(word.contrast >= 1 for word in words):
+        if any(word.is_legible for word in words):
             style |= {"encoding": canvas.encoding, "source": canvas.dataset.get("Modality")}
             return Planted(_encoded(rng, canvas), words, frame, style)
     raise AssertionError("no place for a legible word")
@@ -260,7 +271,7 @@ def _write(
     else:
         blend = area * (1 - turned[..., None]) + turned[..., None] * ink
         area[:] = np.clip(np.rint(blend), canvas.lowest, canvas.highest).astype(area.dtype)
-    after = _shown(area)
+    after, window = _shown(area), max(float(np.ptp(np.percentile(before, (0.5, 99.5)))), 1.0)
     for text, part in parts:
         strokes = np.rot90(part, style["turns"]) > 0.5
         rows, columns = np.nonzero(strokes)
@@ -270,7 +281,10 @@ def _write(
             text,
             rows + top,
             columns + left,
-            float(np.median(np.abs(after[rows, columns] - paper[rows, columns])) / noise),
+            *(
+                float(np.median(np.abs(after[rows, columns] - paper[rows, columns])) / unit)
+                for unit in (noise, window)
+            ),
         )
         for text, rows, columns in drawn
         if len(text) >= 3 and len(rows)
@@ -456,7 +470,7 @@ def measure(planted: int = 300, without: int = 100, first_seed: int = 0) -> dict
         frame = plant(seed)
         cleaned = clean(frame.dataset)
         held += cleaned.dataset is None
-        legible = [word for word in frame.words if word.contrast >= 1]
+        legible = [word for word in frame.words if word.is_legible]
         words += len(legible)
         covered += sum(
             _covered(word, cleaned.boxes.get(frame.frame, ())) >= 0.5 for word in legible

@@ -20,10 +20,17 @@ from sluice.errors import SluiceError
 
 Verdict = Literal["clean", "redacted", "quarantine"]
 
-# A line is text if that many different letters were read with that confidence, and doubtful if
-# that many letters were read with less.
+# A line is text if that many different letters were read with that confidence, or two renderings
+# agree so well. It is doubtful if that many letters were read in one of two weaker ways: with
+# confidence alone, or with less of it and some agreement. All but the reach of a line was chosen
+# on generated frames that the benchmark does not use (docs/decisions/0012).
 _SURE, _SURE_LETTERS = 0.9, 2
-_DOUBTFUL, _DOUBTFUL_LETTERS = 0.5, 3
+_AGREED, _AGREED_CONFIDENCE = 4.0, 0.6
+_DOUBTFUL_LETTERS = 3
+_DOUBTFUL, _HALF_AGREED, _HALF_CONFIDENCE = 0.85, 2.0, 0.6
+# Lines come in blocks, and a line has ends that are read worse: beside a line that many of its
+# heights are blanked too, across and along.
+_ACROSS, _ALONG = 1.5, 3.0
 # Looks at a frame, each after blanking what the one before found.
 _MOST_LOOKS = 4
 # Boxes over more than this share of a frame have taken a picture's content for text, or have left
@@ -121,6 +128,7 @@ def _look_at_frame(frame: np.ndarray, photometric: str, dataset: FileDataset) ->
     """Look, blank what was found, look again: text that hides beside other text comes out."""
     boxes = outside_regions(dataset, *frame.shape[:2])
     covered = np.zeros(frame.shape[:2], bool)
+    rows, columns = frame.shape[:2]
     for _ in range(_MOST_LOOKS):
         blanked = blank(frame, photometric, dataset, boxes)
         pictures = grey_pictures(blanked, photometric, dataset)
@@ -129,7 +137,7 @@ def _look_at_frame(frame: np.ndarray, photometric: str, dataset: FileDataset) ->
         if not text:
             doubt = any(_is_doubtful(candidate) for candidate in found)
             return _Seen(boxes, "text_like" if doubt else "")
-        boxes = (*boxes, *text)
+        boxes = (*boxes, *(_with_neighbours(box, rows, columns) for box in text))
         for box in text:
             covered[box.top : box.bottom, box.left : box.right] = True
         if covered.mean() > _MOST_COVERED:
@@ -137,14 +145,28 @@ def _look_at_frame(frame: np.ndarray, photometric: str, dataset: FileDataset) ->
     return _Seen(boxes, "text_remains")
 
 
-def _is_text(candidate: Candidate) -> bool:
-    reading = candidate.reading
-    return reading.confidence >= _SURE and reading.different >= _SURE_LETTERS
+def _is_text(found: Candidate) -> bool:
+    surely = found.confidence >= _SURE and found.different >= _SURE_LETTERS
+    return surely or (found.agreement >= _AGREED and found.confidence >= _AGREED_CONFIDENCE)
 
 
-def _is_doubtful(candidate: Candidate) -> bool:
-    reading = candidate.reading
-    return reading.confidence >= _DOUBTFUL and reading.letters >= _DOUBTFUL_LETTERS
+def _is_doubtful(found: Candidate) -> bool:
+    half = found.agreement >= _HALF_AGREED and found.confidence >= _HALF_CONFIDENCE
+    return found.letters >= _DOUBTFUL_LETTERS and (half or found.confidence >= _DOUBTFUL)
+
+
+def _with_neighbours(box: Box, rows: int, columns: int) -> Box:
+    """Return the box of a line with what stands beside it, within the frame."""
+    height, width = box.bottom - box.top, box.right - box.left
+    line = min(height, width)
+    down, right = (_ACROSS, _ALONG) if width >= height else (_ALONG, _ACROSS)
+    down, right = round(down * line), round(right * line)
+    return Box(
+        max(0, box.top - down),
+        max(0, box.left - right),
+        min(rows, box.bottom + down),
+        min(columns, box.right + right),
+    )
 
 
 def _same_elsewhere(

@@ -1,13 +1,16 @@
 """Where text may be in a grey picture, and how sure that is.
 
 A network marks what looks like a line of text; a second one reads it. What is read with
-confidence is text, what is read badly is doubtful, what cannot be read at all is anatomy.
+confidence, or alike in two renderings of the picture, is text; what is read badly is doubtful; what
+cannot be read at all is anatomy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -29,6 +32,7 @@ _EDGE, _CORE = 0.2, 0.4  # likelihood at the rim of a candidate, and somewhere i
 _UNSHRINK = 0.8
 _SAME = 0.7  # overlap from which two looks have found the same place
 _PLENTY, _CERTAIN = 4, 0.97  # letters and confidence from which no other reading is tried
+_MOST_COMMON = 10  # letters in common beyond which two readings do not agree better
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,20 @@ class Box:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A place that looks like text: how much (0 to 1), and what was read there."""
+    """A place that looks like text: how much (0 to 1), and what came of reading it.
+
+    ``letters`` counts letters and digits of the surest reading, ``different`` those that differ,
+    ``confidence`` is their mean probability. ``agreement`` is, of the two most similar readings in
+    one direction and different renderings, the number of letters in common, at most ten, times
+    their share of the longer one. What was read is not kept.
+    """
 
     box: Box
     likeness: float
-    reading: Reading
+    letters: int
+    different: int
+    confidence: float
+    agreement: float
 
 
 def candidates(picture: np.ndarray) -> list[Candidate]:
@@ -61,7 +74,7 @@ def candidates(picture: np.ndarray) -> list[Candidate]:
     seen = evened(picture, _STROKE)
     ways = [evened(picture, _LETTER), stretched(picture), seen]
     places = _distinct([place for look in _looks(seen) for place in _regions(look)])
-    return [Candidate(box, likeness, _best_reading(ways, box)) for box, likeness in places]
+    return [_read(ways, box, likeness) for box, likeness in places]
 
 
 def evened(picture: np.ndarray, reach: int) -> np.ndarray:
@@ -130,15 +143,32 @@ def _area(box: Box) -> int:
     return (box.bottom - box.top) * (box.right - box.left)
 
 
-def _best_reading(ways: list[np.ndarray], box: Box) -> Reading:
-    """Read a box in all ways and in the directions that its shape allows; return the surest."""
+def _read(ways: list[np.ndarray], box: Box, likeness: float) -> Candidate:
+    """Read a box in all renderings and in the directions that its shape allows."""
     height, width = box.bottom - box.top, box.right - box.left
     turns = (0,) if width > 1.5 * height else (1, 3) if height > 1.5 * width else (0, 1, 3)
-    best = NOTHING
+    best, readings = NOTHING, list[tuple[int, Reading]]()
     for way in ways:
         for turn in turns:
             reading = read_line(np.rot90(way[box.top : box.bottom, box.left : box.right], turn))
-            best = max(best, reading, key=lambda read: read.letters * read.confidence)
-        if best.letters >= _PLENTY and best.confidence >= _CERTAIN:
+            readings.append((turn, reading))
+            best = max(best, reading, key=lambda read: len(read.letters) * read.confidence)
+        if len(best.letters) >= _PLENTY and best.confidence >= _CERTAIN:
             break
-    return best
+    return Candidate(
+        box,
+        likeness,
+        len(best.letters),
+        len(set(best.letters)),
+        best.confidence,
+        max((_agreement(a, b) for a, b in combinations(readings, 2)), default=0.0),
+    )
+
+
+def _agreement(one: tuple[int, Reading], other: tuple[int, Reading]) -> float:
+    a, b = one[1].letters.casefold(), other[1].letters.casefold()
+    if one[0] != other[0] or not a or not b:
+        return 0.0
+    blocks = SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
+    common = sum(block.size for block in blocks)
+    return common / max(len(a), len(b)) * min(common, _MOST_COMMON)

@@ -34,18 +34,16 @@ _SHORTEST_LINE, _LONGEST_LINE = 48, 1600
 
 @dataclass(frozen=True)
 class Reading:
-    """What the reader made of a line.
+    """What the reader made of a line: its letters and digits, and their mean probability (0 to 1).
 
-    ``letters`` counts letters and digits, ``different`` those that differ, ``confidence`` is the
-    mean probability of them (0 to 1). The text itself is not kept: it may be a name.
+    It may be a name: a reading is compared with others, then dropped.
     """
 
-    letters: int
-    different: int
+    letters: str
     confidence: float
 
 
-NOTHING = Reading(0, 0, 0.0)
+NOTHING = Reading("", 0.0)
 
 
 def text_map(picture: np.ndarray, scale: float) -> np.ndarray:
@@ -84,8 +82,8 @@ def read_line(line: np.ndarray) -> Reading:
     read = [at for at in np.flatnonzero(starts) if symbols[best[at]].isalnum()]
     if not read:
         return NOTHING
-    sure = float(np.mean(steps[read, best[read]]))
-    return Reading(len(read), len({best[at] for at in read}), sure)
+    letters = "".join(symbols[best[at]] for at in read)
+    return Reading(letters, float(np.mean(steps[read, best[read]])))
 
 
 def _centred(picture: np.ndarray) -> np.ndarray:
