@@ -40,6 +40,8 @@ def test_a_slice_from_a_scanner_is_screened_and_anything_else_is_read() -> None:
         {"SOPClassUID": sop_class("cr")},
     ):
         assert assess(ct(**other)) == Risk("read", "picture")
+    for workstation in ({"ConversionType": "WSD"}, {"SecondaryCaptureDeviceManufacturer": "A"}):
+        assert assess(ct(**workstation)) == Risk("read", "converted")
     assert assess(ct(BurnedInAnnotation="YES")) == Risk("read", "header_says_text")
 
 
@@ -49,8 +51,7 @@ def test_a_slice_from_a_scanner_is_screened_and_anything_else_is_read() -> None:
         ({"SOPClassUID": sop_class("sc")}, "secondary_capture"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.999"}, "unknown_kind"),
         ({"ConversionType": "DF"}, "converted"),
-        ({"ConversionType": "WSD"}, "converted"),
-        ({"SecondaryCaptureDeviceManufacturer": "A"}, "converted"),
+        ({"ConversionType": "SD"}, "converted"),
         ({"Modality": "OT"}, "modality_other"),
         ({"Modality": "HC"}, "hardcopy"),
         ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "screen_capture"),
