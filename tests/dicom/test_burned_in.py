@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.imaging.pixels import Box, burn, shines_through
+from benchmarks.imaging.pixels import Box, burn, read_box, shines_through
 from pydicom.dataset import FileDataset
 from pydicom.uid import SecondaryCaptureImageStorage
 from tests.dicom.corpus import BUNDLED, CONTROLLED, identity
@@ -17,6 +17,7 @@ from sluice.dicom.burned_in.screen import looks_drawn
 from sluice.dicom.reader import read
 from sluice.dicom.renew import Renewed, Renewer
 from sluice.errors import SluiceError
+from sluice.modalities.imaging.folder import preset
 
 TEXT = "KESTREL 4711"
 
@@ -112,3 +113,15 @@ def test_other_weights_under_the_same_name_are_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr(ocr, "_digest", lambda _: "0" * 64)
     with pytest.raises(SluiceError, match="not the ones that were tested"):
         ocr._session.__wrapped__(ocr._READER)
+
+
+def test_the_line_of_a_real_image_is_gone_in_the_quickest_tier(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    source = shared_data / "dicom/PSEUDO_PHI_TCIA/presidio__2_ORIGINAL.dcm"
+    profile = preset("controlled").profile
+    assert profile.pixels == "screen"
+    renewed = Renewer(profile, identity()).renew(source, lambda *_: tmp_path / "out.dcm")
+    whole = (0, 0, 394, 552)
+    assert "KAUFMAN" in read_box(read(source), whole)
+    assert read_box(read(renewed.path), whole) == ""
