@@ -18,7 +18,7 @@ _STEP: Final = 4
 _BLOCK, _STROKES = 16, 6
 # A picture enlarged by repeating its samples is judged at its own size.
 _REPEATS: Final = (2, 3, 4)
-_EVERY = 8  # rows between those whose noise is measured
+_EVERY = 32  # rows between those whose noise is measured
 
 
 def looks_drawn(frame: NDArray[np.integer]) -> bool:
