@@ -122,6 +122,8 @@ def test_the_line_of_a_real_image_is_gone_in_the_quickest_tier(
     profile = preset("controlled").profile
     assert profile.pixels == "screen"
     renewed = Renewer(profile, identity()).renew(source, lambda *_: tmp_path / "out.dcm")
+    assert {mask[0] for mask in renewed.masks} == {0}
+    assert min(mask[1] for mask in renewed.masks) == 0  # the line is at the top
     whole = (0, 0, 394, 552)
     assert "KAUFMAN" in read_box(read(source), whole)
     assert read_box(read(renewed.path), whole) == ""

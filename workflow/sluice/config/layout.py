@@ -79,6 +79,10 @@ class Layout:
         """Vault: old to new identifiers."""
         return self.vault_release / "crosswalk" / tier / f"{modality}.{part}.parquet"
 
+    def masks(self, tier: str, part: str) -> Path:
+        """Vault: boxes of pixels that were blanked, for whoever reviews them."""
+        return self.vault_release / "masks" / tier / f"imaging.{part}.parquet"
+
     @property
     def ledger(self) -> Path:
         """Vault: the cohort's ledger."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sluice.dicom.burned_in import assess
 from sluice.dicom.elements import Bytes
@@ -22,6 +23,9 @@ from sluice.dicom.rewrite import NewObject, Rewriter
 from sluice.dicom.rules import Rules, load_rules
 from sluice.errors import SluiceError
 
+if TYPE_CHECKING:
+    from sluice.dicom.burned_in.clean import Mask
+
 # A file up to this size is read at once; a larger one is mapped, and its samples are streamed.
 _AT_ONCE = 4 * 2**20
 _CHUNK = 2**18
@@ -30,7 +34,11 @@ _LEVELS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 @dataclass(frozen=True)
 class Renewed:
-    """What became of a file: its new place, identifiers and digest, and what each rule did."""
+    """What became of a file: its new place, identifiers and digest, and what each rule did.
+
+    ``masks`` are the boxes of pixels that were blanked: frame from 0, then rows ``top`` to
+    ``bottom`` and columns ``left`` to ``right`` as (frame, top, left, bottom, right), ends out.
+    """
 
     path: Path
     study: str
@@ -39,6 +47,7 @@ class Renewed:
     sha256: str
     counts: Counter[str]
     used: frozenset[str]
+    masks: tuple[Mask, ...] = ()
 
 
 #: Where a new object goes, by its study, series and instance UID.
@@ -116,16 +125,17 @@ class Renewer:
         from sluice.dicom.deidentify import deidentify
         from sluice.dicom.reader import read
 
-        old, blanked = cleaned(read(source))
-        done = frozenset({"clean_pixel_data"} if blanked else ())
+        old, masks = cleaned(read(source))
+        done = frozenset({"clean_pixel_data"} if masks else ())
         new, counts = deidentify(old, self.profile, self.identity, self.rules, done)
-        counts += Counter({"blanked: text in pixels": blanked})
+        counts += Counter({"blanked: text in pixels": len(masks)})
         study, series, instance = (str(new.get(word, "")) for word in _LEVELS)
         content = BytesIO()
         write(new, content)
         target = place(study, series, instance)
         digest = _stored(target, iter([content.getbuffer()]))
-        return Renewed(target, study, series, instance, digest, counts, stated_options(new))
+        used = stated_options(new)
+        return Renewed(target, study, series, instance, digest, counts, used, masks)
 
 
 def _pieces(new: NewObject, data: Bytes, descriptor: int) -> Iterator[bytes | memoryview]:

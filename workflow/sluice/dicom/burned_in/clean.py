@@ -19,6 +19,8 @@ from sluice.dicom.burned_in.risk import assess
 from sluice.errors import SluiceError
 
 Verdict = Literal["clean", "redacted", "quarantine"]
+#: What was blanked: frame from 0, then the box as in :class:`sluice.dicom.burned_in.find.Box`.
+Mask = tuple[int, int, int, int, int]
 
 # A line is text if that many different letters were read with that confidence, or two renderings
 # agree so well. It is doubtful if that many letters were read in one of two weaker ways: with
@@ -95,8 +97,8 @@ def clean(dataset: FileDataset) -> Cleaned:
     return Cleaned("clean", "no_text_found", {}, dataset)
 
 
-def cleaned(dataset: FileDataset) -> tuple[FileDataset, int]:
-    """Return an object without burned-in text, and how many boxes were blanked for that.
+def cleaned(dataset: FileDataset) -> tuple[FileDataset, tuple[Mask, ...]]:
+    """Return an object without burned-in text, and what was blanked for that.
 
     Raises
     ------
@@ -109,8 +111,10 @@ def cleaned(dataset: FileDataset) -> tuple[FileDataset, int]:
             f"Text in the pixels cannot be ruled out: {found.reason.replace('_', ' ')}",
             mend="have a person look at the image, or exclude it",
         )
-    boxes = found.boxes.values() if found.verdict == "redacted" else ()
-    return found.dataset, sum(map(len, boxes))
+    boxes = found.boxes.items() if found.verdict == "redacted" else ()
+    return found.dataset, tuple(
+        (frame, box.top, box.left, box.bottom, box.right) for frame, some in boxes for box in some
+    )
 
 
 def _look(dataset: FileDataset) -> list[_Seen]:

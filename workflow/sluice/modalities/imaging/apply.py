@@ -14,7 +14,7 @@ import pandas as pd
 
 from sluice.dicom.contentdigest import content_digest
 from sluice.dicom.profile import ImageIdentity, Profile
-from sluice.dicom.renew import Renewer
+from sluice.dicom.renew import Renewed, Renewer
 from sluice.errors import SluiceError
 from sluice.files.tables import read_table, write_table
 from sluice.identity import Pseudonyms
@@ -27,6 +27,7 @@ from sluice.modalities.imaging.sources import object_paths, require_unchanged
 from sluice.modalities.shared.plan import kept_subjects, product_is_on
 
 _CROSSWALK_COLUMNS = ["subject", "person", "kind", "original", "new"]
+_MASK_COLUMNS = ["instance", "frame", "top", "left", "bottom", "right"]
 # UIDs are mapped wherever they stand; no text is cleaned of them.
 _NO_TOKENS = frozenset({"uid"})
 _Tokens = dict[str, frozenset[str]]
@@ -44,7 +45,7 @@ class _Links:
 
 
 def apply(job: Job, out: Path) -> None:
-    """Write ``<person>/<study>/<series>/<instance>.dcm`` of the kept people; fill the crosswalk.
+    """Write ``<person>/<study>/<series>/<instance>.dcm`` of the kept people; note links and masks.
 
     Dates move by the participant's one shift and times count from the study's start. An object that
     cannot be written is counted and left out. Without the product, nothing is written.
@@ -59,6 +60,7 @@ def apply(job: Job, out: Path) -> None:
     starts = instances.groupby("study")["date"].min().to_dict()
     tokens, others = _names(job, set(instances["subject"]))
     crosswalk: set[tuple[str, str, str, str, str]] = set()
+    masks: list[tuple[str | int, ...]] = []
     ordered = instances.sort_values(["subject", "study", "series", "instance_id"])
     for (subject, study), rows in ordered.groupby(["subject", "study"], sort=False):
         links, start = _Links(maps), starts[str(study)]
@@ -76,12 +78,16 @@ def apply(job: Job, out: Path) -> None:
         for row in rows.itertuples():
             path = paths[str(row.file_id)]
             require_unchanged(path, str(row.sha256))
-            written += _written(job, renewer, path, out)
+            new = _written(job, renewer, path, out)
+            written += new is not None
+            masks += [(new.instance, *mask) for mask in new.masks] if new else []
         if written:
             crosswalk.add((str(subject), person, "person", str(subject), person))
             crosswalk |= {(str(subject), person, "uid", *pair) for pair in links.found.items()}
     table = pd.DataFrame(sorted(crosswalk), columns=_CROSSWALK_COLUMNS).astype(object)
     write_table(job.vault.place(job.layout.crosswalk(job.tier, "imaging", job.part)), table)
+    blanked = pd.DataFrame(sorted(masks), columns=_MASK_COLUMNS)
+    write_table(job.vault.place(job.layout.masks(job.tier, job.part)), blanked)
 
 
 def _profile(job: Job) -> Profile:
@@ -117,7 +123,7 @@ def _frozen(found: dict[str, set[str]]) -> _Tokens:
     return {subject: frozenset(tokens) for subject, tokens in found.items()}
 
 
-def _written(job: Job, renewer: Renewer, path: Path, out: Path) -> bool:
+def _written(job: Job, renewer: Renewer, path: Path, out: Path) -> Renewed | None:
     """Write one object below ``out``; count why not, if it cannot be."""
 
     def place(study: str, series: str, instance: str) -> Path:
@@ -131,11 +137,11 @@ def _written(job: Job, renewer: Renewer, path: Path, out: Path) -> bool:
     except (SluiceError, *UNREADABLE) as error:
         reason = error.what if isinstance(error, SluiceError) else "it cannot be written"
         job.counts[f"instances quarantined: {reason}"] += 1
-        return False
+        return None
     job.contents[new.path.relative_to(out).as_posix()] = digest
     job.counts["instances released"] += 1
     job.counts.update({f"elements {rule}": n for rule, n in new.counts.items()})
-    return True
+    return new
 
 
 def _release(job: Job) -> tuple[str, str, str]:

@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sluice.dicom.eligibility import eligible
 from sluice.dicom.profile import ImageIdentity, Profile
@@ -27,6 +27,9 @@ from sluice.files import replacing_file, sha256_file
 from sluice.identity import Pseudonyms, Vault
 from sluice.modalities.imaging.firstlook import FirstLook, Look
 from sluice.resources import resource
+
+if TYPE_CHECKING:
+    from sluice.dicom.burned_in.clean import Mask
 
 #: The tiers that have a preset: what the shipped default policy says of them.
 TIERS = ("controlled", "registered")
@@ -42,7 +45,9 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Report:
-    """What became of a folder. Holds counts and names of rules, no value of anybody."""
+    """What became of a folder. Holds counts, names of rules and
+    what was blanked of the pixels by new SOP instance (:class:`sluice.dicom.renew.Renewed`), no
+    value of anybody."""
 
     files_in: int = 0
     files_out: int = 0
@@ -50,6 +55,7 @@ class Report:
     actions: Counter[str] = field(default_factory=Counter)
     options: Counter[str] = field(default_factory=Counter)
     faces: int = 0
+    masks: dict[str, tuple[Mask, ...]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for writing, counters sorted by name."""
@@ -60,6 +66,7 @@ class Report:
             "actions": dict(sorted(self.actions.items())),
             "options": dict(sorted(self.options.items())),
             "may_show_a_face": self.faces,
+            "masks": dict(sorted(self.masks.items())),
         }
 
 
@@ -81,6 +88,7 @@ class _Done:
     refused: dict[Path, str] = field(default_factory=dict)
     actions: Counter[str] = field(default_factory=Counter)
     options: Counter[str] = field(default_factory=Counter)
+    masks: dict[str, tuple[Mask, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,7 @@ def deidentify_folder(
         report.quarantined.update(result.refused.values())
         report.actions.update(result.actions)
         report.options.update(result.options)
+        report.masks |= result.masks
         person = batch.identity.person
         rows += [
             (str(f.relative_to(source)), looks[f].instance, new, looks[f].participant[0], person)
@@ -271,4 +280,6 @@ def _renew(batch: _Batch) -> _Done:
             done.renewed[path] = new.instance
             done.actions.update(new.counts)
             done.options.update(new.used)
+            if new.masks:
+                done.masks[new.instance] = new.masks
     return done
