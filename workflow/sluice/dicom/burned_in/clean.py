@@ -23,13 +23,13 @@ Verdict = Literal["clean", "redacted", "quarantine"]
 Mask = tuple[int, int, int, int, int]
 
 # A line is text if that many different letters were read with that confidence, or two renderings
-# agree so well. It is doubtful if that many letters were read in one of two weaker ways: with
+# agree so well. It is doubtful if so many letters were read in one of two weaker ways: with
 # confidence alone, or with less of it and some agreement. All but the reach of a line was chosen
 # on generated frames that the benchmark does not use (docs/decisions/0012).
 _SURE, _SURE_LETTERS = 0.9, 2
 _AGREED, _AGREED_CONFIDENCE = 4.0, 0.6
-_DOUBTFUL_LETTERS = 3
-_DOUBTFUL, _HALF_AGREED, _HALF_CONFIDENCE = 0.85, 2.0, 0.6
+_DOUBTFUL_LETTERS, _DOUBTFUL = 3, 0.85
+_HALF_LETTERS, _HALF_AGREED, _HALF_CONFIDENCE = 4, 2.0, 0.6
 # Lines come in blocks, and a line has ends that are read worse: beside a line that many of its
 # heights are blanked too, across and along.
 _ACROSS, _ALONG = 1.5, 3.0
@@ -156,7 +156,8 @@ def _is_text(found: Candidate) -> bool:
 
 def _is_doubtful(found: Candidate) -> bool:
     half = found.agreement >= _HALF_AGREED and found.confidence >= _HALF_CONFIDENCE
-    return found.letters >= _DOUBTFUL_LETTERS and (half or found.confidence >= _DOUBTFUL)
+    alone = found.letters >= _DOUBTFUL_LETTERS and found.confidence >= _DOUBTFUL
+    return alone or (half and found.letters >= _HALF_LETTERS)
 
 
 def _with_neighbours(box: Box, rows: int, columns: int) -> Box:
