@@ -85,13 +85,7 @@ def deidentify(
     SluiceError
         If the SOP class is private, or the pixels are of a wrong VR or of no readable size.
     """
-    sop_class = str(dataset.SOPClassUID)
-    if not values.is_standard_uid(sop_class):
-        raise SluiceError(
-            "The object is of a private SOP class, which no rule covers",
-            where="(0008,0016)",
-            mend="exclude the file",
-        )
+    sop_class = standard_class(dataset)
     writer = _Writer(Cleaner(profile, identity, rules or load_rules(), sop_class))
     new = writer.dataset(dataset, TOP)
     if needs_pixels(dataset) and not any(new.get(keyword) for keyword in SAMPLES):
@@ -103,6 +97,24 @@ def deidentify(
     new.update(own_elements(profile.name, identity, done | writer.used))
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     return assemble(new, syntax, writer.counts), writer.counts
+
+
+def standard_class(dataset: FileDataset) -> str:
+    """Return the SOP class of an object.
+
+    Raises
+    ------
+    SluiceError
+        If it is a private one.
+    """
+    sop_class = str(dataset.SOPClassUID)
+    if not values.is_standard_uid(sop_class):
+        raise SluiceError(
+            "The object is of a private SOP class, which no rule covers",
+            where="(0008,0016)",
+            mend="exclude the file",
+        )
+    return sop_class
 
 
 class _Writer:

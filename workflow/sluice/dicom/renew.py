@@ -122,10 +122,12 @@ class Renewer:
         # and the networks that read pixels longer still.
         from sluice.dicom.assemble import stated_options, write
         from sluice.dicom.burned_in.clean import cleaned
-        from sluice.dicom.deidentify import deidentify
+        from sluice.dicom.deidentify import deidentify, standard_class
         from sluice.dicom.reader import read
 
-        old, masks = cleaned(read(source))
+        old = read(source)
+        standard_class(old)  # before minutes are spent on its pixels
+        old, masks = cleaned(old)
         done = frozenset({"clean_pixel_data"} if masks else ())
         new, counts = deidentify(old, self.profile, self.identity, self.rules, done)
         counts += Counter({"blanked: text in pixels": len(masks)})
