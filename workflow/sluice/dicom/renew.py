@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluice.dicom.burned_in import assess
-from sluice.dicom.elements import Bytes
+from sluice.dicom.codestream import Span
+from sluice.dicom.elements import cut_short
 from sluice.dicom.layout import UncommonError
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.rewrite import NewObject, Rewriter
@@ -26,8 +27,6 @@ from sluice.errors import SluiceError
 if TYPE_CHECKING:
     from sluice.dicom.burned_in.clean import Mask
 
-# A file up to this size is read at once; a larger one is mapped, and its samples are streamed.
-_AT_ONCE = 4 * 2**20
 _CHUNK = 2**18
 _LEVELS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
@@ -68,6 +67,8 @@ class Renewer:
     ) -> None:
         self.profile, self.identity, self.rules = profile, identity, rules or load_rules()
         self._rewriter = Rewriter(profile, identity, self.rules)
+        # Samples pass through the same memory: fresh memory costs more than what is done with it.
+        self._buffer = bytearray(_CHUNK)
 
     def renew(self, source: Path, place: Placed) -> Renewed:
         """Write the successor of a file.
@@ -79,28 +80,23 @@ class Renewer:
         """
         with source.open("rb") as stream:
             descriptor = stream.fileno()
-            size = os.fstat(descriptor).st_size
-            if not size:
+            if not os.fstat(descriptor).st_size:
                 raise SluiceError("A DICOM file is empty", mend="bring it again from its source")
-            data: Bytes
-            if size <= _AT_ONCE:
-                data = stream.read()
-            else:
-                data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-                data.madvise(mmap.MADV_RANDOM)
+            data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+            data.madvise(mmap.MADV_RANDOM)  # nothing of it but the header is looked at
             try:
                 new = self._rewriter.rewrite(data)
             except UncommonError:
                 return self._by_objects(source, place)
-            if self._is_to_be_read(new, data, descriptor):
+            if self._is_to_be_read(new, descriptor):
                 return self._by_objects(source, place)
             target = place(new.study, new.series, new.instance)
-            digest = _stored(target, _pieces(new, data, descriptor))
+            digest = _stored(target, self._pieces(new, descriptor))
         return Renewed(
             target, new.study, new.series, new.instance, digest, new.counts, new.used
         )  # fmt: skip
 
-    def _is_to_be_read(self, new: NewObject, data: Bytes, descriptor: int) -> bool:
+    def _is_to_be_read(self, new: NewObject, descriptor: int) -> bool:
         """Say whether text is to be looked for in the pixels, by the header or by a screen."""
         level = assess(new.old).level
         if level != "screen" or self.profile.pixels == "read" or new.compressed:
@@ -114,8 +110,34 @@ class Renewer:
         kind = "<u2" if new.old.get("PixelRepresentation") == 0 else "<i2"
         return any(
             looks_drawn(np.frombuffer(frame, kind).reshape(size))
-            for frame in _frames(new, 2 * size[0] * size[1], data, descriptor)
+            for frame in self._frames(new, 2 * size[0] * size[1], descriptor)
         )
+
+    def _pieces(self, new: NewObject, descriptor: int) -> Iterator[bytes | memoryview]:
+        """Yield the new file; what is a view holds only until the next piece is asked for."""
+        yield new.head
+        for piece in new.samples:
+            if isinstance(piece, bytes):
+                yield piece
+            else:
+                yield from self._parts(piece, _CHUNK, descriptor)
+        yield new.tail
+
+    def _frames(self, new: NewObject, size: int, descriptor: int) -> Iterator[memoryview]:
+        """Yield the native frames of an object, each of so many bytes."""
+        for piece in new.samples:
+            if not isinstance(piece, bytes):  # these are padding
+                yield from self._parts(piece, size, descriptor)
+
+    def _parts(self, piece: Span, size: int, descriptor: int) -> Iterator[memoryview]:
+        """Yield a stretch of a file in parts of so many bytes; mapped, all would count as used."""
+        if len(self._buffer) < size:
+            self._buffer = bytearray(size)
+        for at in range(piece.start, piece.stop, size):
+            part = memoryview(self._buffer)[: min(size, piece.stop - at)]
+            if os.preadv(descriptor, [part], at) < len(part):
+                raise cut_short()
+            yield part
 
     def _by_objects(self, source: Path, place: Placed) -> Renewed:
         # Few folders hold such a file; pydicom takes longer to load than a hundred files to write,
@@ -138,31 +160,6 @@ class Renewer:
         digest = _stored(target, iter([content.getbuffer()]))
         used = stated_options(new)
         return Renewed(target, study, series, instance, digest, counts, used, masks)
-
-
-def _pieces(new: NewObject, data: Bytes, descriptor: int) -> Iterator[bytes | memoryview]:
-    yield new.head
-    for piece in new.samples:
-        if isinstance(piece, bytes):
-            yield piece
-        elif isinstance(data, bytes):
-            yield memoryview(data)[piece.start : piece.stop]
-        else:
-            for at in range(piece.start, piece.stop, _CHUNK):
-                yield os.pread(descriptor, min(_CHUNK, piece.stop - at), at)
-    yield new.tail
-
-
-def _frames(new: NewObject, size: int, data: Bytes, descriptor: int) -> Iterator[bytes]:
-    """Yield the native frames of an object, each of so many bytes."""
-    for piece in new.samples:
-        if isinstance(piece, bytes):
-            continue  # padding
-        for at in range(piece.start, piece.stop, size):
-            # Mapped pages would count as memory in use.
-            yield (
-                data[at : at + size] if isinstance(data, bytes) else os.pread(descriptor, size, at)
-            )
 
 
 def _stored(target: Path, pieces: Iterator[bytes | memoryview]) -> str:

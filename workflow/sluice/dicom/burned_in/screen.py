@@ -7,6 +7,7 @@ few millimetres. Frames without noise (smoothed, masked, computed) look drawn, a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -49,42 +50,45 @@ def _is_repeated(frame: NDArray[np.integer], times: int) -> bool:
 
 
 def _most_strokes(frame: NDArray[np.integer]) -> int:
-    halved = (frame >> 1).astype(np.int16, copy=False)  # so that no difference overflows
-    step = _STEP * _noise(halved)
-    blocks = _edges(frame, halved, step)
+    """Return the most edges of strokes in three blocks of a row or a column of blocks."""
+    blocks = _edges(frame, _STEP * _noise(frame))
     padded = np.pad(blocks, 1)
     beside = padded[1:-1, :-2] + padded[1:-1, 2:]
     above = padded[:-2, 1:-1] + padded[2:, 1:-1]
     return int((blocks + np.maximum(beside, above)).max())
 
 
-def _noise(halved: NDArray[np.int16]) -> float:
-    sampled = halved[::_EVERY]
+def _noise(frame: NDArray[np.integer]) -> float:
+    sampled = frame[::_EVERY].astype(np.int32)
     differences = np.abs(sampled[:, 1:] - sampled[:, :-1])
     differences = differences[differences > 0]
     return float(np.median(differences)) if differences.size else 0.0
 
 
-def _edges(frame: NDArray[np.integer], halved: NDArray[np.int16], step: float) -> NDArray[np.int64]:
+def _edges(frame: NDArray[np.integer], step: float) -> NDArray[np.int64]:
     """Count by block the samples that equal both neighbours on a line and lie beside a step."""
     rows, columns = frame.shape
-    wide = -(-columns // _BLOCK)
-    flat, total = halved.ravel(), np.zeros(-(-rows // _BLOCK) * wide, np.int64)
-    inner = (frame != frame.min())[1:-1, 1:-1]
-    down, across = frame[1:] == frame[:-1], frame[:, 1:] == frame[:, :-1]
-    runs = np.zeros(frame.shape, bool)
-    for one, other, beside in (
-        (down[1:, 1:-1], down[:-1, 1:-1], 1),
-        (across[1:-1, 1:], across[1:-1, :-1], columns),
-    ):
-        np.logical_and(one, other, out=runs[1:-1, 1:-1])
-        runs[1:-1, 1:-1] &= inner
-        at = np.flatnonzero(runs)
-        here = flat[at].astype(np.int32)
-        at = at[
-            (np.abs(flat[at - beside] - here) > step) | (np.abs(flat[at + beside] - here) > step)
-        ]
-        total += np.bincount(
-            at // columns // _BLOCK * wide + at % columns // _BLOCK, minlength=len(total)
-        )
-    return total.reshape(-1, wide)
+    high, wide = -(-rows // _BLOCK), -(-columns // _BLOCK)
+    total = np.zeros(high * wide, np.int64)
+    flat = frame.ravel()
+    told, same, runs = _scratch(flat.size)
+    np.not_equal(flat, flat.min(), out=told)
+    # Lines as one row of samples after the other: those that run over an edge are left out below.
+    for along, beside in ((columns, 1), (1, columns)):
+        equal = np.equal(flat[along:], flat[:-along], out=same[along:])
+        line = np.logical_and(equal[:-along], equal[along:], out=runs[along:-along])
+        line &= told[along:-along]
+        at = np.flatnonzero(line) + along
+        row, column = at // columns, at % columns
+        at = at[(row > 0) & (row < rows - 1) & (column > 0) & (column < columns - 1)]
+        here, one, other = (flat[at + way].astype(np.int32) for way in (0, -beside, beside))
+        at = at[(np.abs(one - here) > step) | (np.abs(other - here) > step)]
+        block = at // columns // _BLOCK * wide + at % columns // _BLOCK
+        total += np.bincount(block, minlength=len(total))
+    return total.reshape(high, wide)
+
+
+@lru_cache(maxsize=1)
+def _scratch(size: int) -> NDArray[np.bool_]:
+    """Return memory for three marks of each sample; fresh for every frame, it costs the most."""
+    return np.empty((3, size), bool)
