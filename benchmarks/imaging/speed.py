@@ -31,8 +31,8 @@ def measure(home: Path, instances: int = 1000, frames: int = 1000) -> dict[str, 
     Parameters
     ----------
     home
-        An empty folder with room for three times the instances of 531 KB, or for two files of
-        ``frames`` × 524 KB.
+        An empty folder with room for twice the instances of 531 KB, or for two files of
+        ``frames`` × 524 KB; in memory, if the time of a disk is not to be counted.
     """
     raw = home / "raw"
     write_series(raw, instances)

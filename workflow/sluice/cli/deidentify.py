@@ -38,6 +38,8 @@ def deidentify(
         raise SluiceError("The target is not an empty folder", mend="name a new or an empty one")
     if target.resolve().is_relative_to(source.resolve()):
         raise SluiceError("The target lies inside the source", mend="name a folder outside it")
+    # A process works on one file after the other: NumPy's threads would only wait beside it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     vault = Vault(folder / "imaging", "imaging")
     target.mkdir(parents=True, exist_ok=True)
     found = deidentify_folder(source, target, tier, vault, _Progress(), processes)
