@@ -20,14 +20,13 @@ import pytest
 from click.testing import CliRunner
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate
-from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     generate_uid,
 )
-from tests.dicom.corpus import BUNDLED, CONTROLLED, identity
+from tests.dicom.corpus import BUNDLED, CONTROLLED, identity, sequences
 
 from sluice.cli import sluice
 from sluice.dicom.codestream import Span
@@ -73,14 +72,8 @@ def lying_length(length: bytes) -> bytes:
 def nested(depth: int, undefined: bool, syntax: str = "") -> bytes:
     inner = Dataset()
     inner.TextValue = CANARY
-    for _ in range(depth):
-        outer = Dataset()
-        outer.ContentSequence = Sequence([inner])
-        outer["ContentSequence"].is_undefined_length = undefined
-        inner.is_undefined_length_sequence_item = undefined
-        inner = outer
     dataset = image()
-    dataset.update(inner)
+    dataset.update(sequences(inner, depth, undefined))
     return saved(dataset, syntax)
 
 

@@ -46,6 +46,17 @@ def new_uid(uid: str) -> str:
     return "2.25." + str(int(hashlib.sha256(uid.encode()).hexdigest()[:30], 16))
 
 
+def sequences(inner: Dataset, depth: int, undefined: bool) -> Dataset:
+    """Return a data set with another one so many sequences deep inside it."""
+    for _ in range(depth):
+        outer = Dataset()
+        outer.ContentSequence = Sequence([inner])
+        outer["ContentSequence"].is_undefined_length = undefined
+        inner.is_undefined_length_sequence_item = undefined
+        inner = outer
+    return inner
+
+
 def identity(**changes: Any) -> ImageIdentity:
     known: dict[str, Any] = {
         "person": "P0001",

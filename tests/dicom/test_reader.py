@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from tests.dicom.corpus import BUNDLED, saved
+from tests.dicom.corpus import BUNDLED, saved, sequences
 
 from sluice.dicom.reader import read, walk_elements
 from sluice.errors import SluiceError
@@ -96,15 +96,8 @@ def test_an_object_without_sop_uids_is_refused(tmp_path: Path, keyword: str) -> 
 def test_sequences_deeper_than_32_are_refused(
     tmp_path: Path, undefined: bool, depth: int, refused: bool
 ) -> None:
-    inner = Dataset()
-    for _ in range(depth):
-        outer = Dataset()
-        outer.ContentSequence = Sequence([inner])
-        outer["ContentSequence"].is_undefined_length = undefined
-        inner.is_undefined_length_sequence_item = undefined
-        inner = outer
     dataset = pydicom.dcmread(BUNDLED / "MR_small.dcm")
-    dataset.update(inner)
+    dataset.update(sequences(Dataset(), depth, undefined))
     path = stored(tmp_path, saved(dataset))
     if refused:
         with pytest.raises(SluiceError, match="deeper than 32"):

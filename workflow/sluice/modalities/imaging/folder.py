@@ -45,9 +45,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Report:
-    """What became of a folder. Holds counts, names of rules and
-    what was blanked of the pixels by new SOP instance (:class:`sluice.dicom.renew.Renewed`), no
-    value of anybody."""
+    """What became of a folder: counts and names of rules, no value of anybody.
+
+    ``masks`` are what was blanked of the pixels, by new SOP instance
+    (:class:`sluice.dicom.renew.Renewed`).
+    """
 
     files_in: int = 0
     files_out: int = 0
