@@ -49,6 +49,7 @@ from sluice.dicom.elements import (
     items,
     scan_object,
 )
+from sluice.dicom.encode import encoded, file_meta, item, stating
 from sluice.dicom.header import Header
 from sluice.dicom.layout import (
     EXPLICIT_SYNTAX,
@@ -62,7 +63,7 @@ from sluice.dicom.layout import (
 from sluice.dicom.pixels import Size, native_length, samples_expected
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.rules import Action, Rules
-from sluice.dicom.statement import IMPLEMENTATION_NAME, IMPLEMENTATION_UID, statement
+from sluice.dicom.statement import statement
 
 _CLASS, _INSTANCE = 0x00080016, 0x00080018
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
@@ -79,7 +80,6 @@ _WIDTH = {"AT": 2, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2
 _CODE_PARTS = tuple((word, tags()[word]) for word in CODE_VALUES)
 _SCHEME, _MEANING, _CODE_VALUE = 0x00080102, 0x00080104, 0x00080100
 _VALUE_TYPE = 0x0040A040
-_METHODS = 0x00120064  # De-identification Method Code Sequence
 #: Listed private elements that pydicom reads by another VR where the file tells none.
 OTHER_VRS: Final = frozenset({("ELSCINT1", 0x01F10026)})
 # What is larger is not met again; remembering it would only fill the memory.
@@ -198,7 +198,7 @@ class _Kind:
         study, series, instance = (
             self.cleaner.uid(_uid(data, by_tag, tag)) for tag in (_STUDY, _SERIES, _INSTANCE)
         )
-        prefix = _file_meta(_uid(data, by_tag, _CLASS), instance, syntax)
+        prefix = file_meta(_uid(data, by_tag, _CLASS), instance, syntax)
         return NewObject(
             study=study,
             series=series,
@@ -267,14 +267,14 @@ class _Kind:
         if new is None:
             text = b""
         elif new is UNCHANGED:
-            text = self._encoded(tag, vr, raw)
+            text = encoded(self.form, tag, vr, raw)
         elif isinstance(new, list):
-            text = self._encoded(tag, vr, "\\".join(new).encode("ascii"))
+            text = encoded(self.form, tag, vr, "\\".join(new).encode("ascii"))
         elif new is ZEROS:
-            text = self._encoded(tag, vr, bytes(len(raw)))
+            text = encoded(self.form, tag, vr, bytes(len(raw)))
         else:
             assert isinstance(new, bytes)
-            text = self._encoded(tag, vr, new)
+            text = encoded(self.form, tag, vr, new)
         return text, verdict.counts, verdict.options
 
     def _vr(self, element: Element) -> str | None:
@@ -299,7 +299,7 @@ class _Kind:
         content = b""
         if action != "Z":
             content = self._items(data, element, place, doing, dummy=action == "D")
-        text = self._encoded(tag, "SQ", content)
+        text = encoded(self.form, tag, "SQ", content)
         return text, tuple(doing.counts), tuple(sorted(doing.used))
 
     def _items(
@@ -313,7 +313,7 @@ class _Kind:
                 continue
             inside = place.inside(tag, dummy, action == "D")
             parts = sorted(self._elements(data, _in_order(found), inside, doing))
-            new.append(_item([text for _, text in parts]))
+            new.append(item([text for _, text in parts]))
         return b"".join(new)
 
     def _content_item(self, data: Bytes, found: list[Element], doing: _Writing) -> Action:
@@ -344,7 +344,7 @@ class _Kind:
             doing.counts.append("dummy code")
         tags = ((_CODE_VALUE, "SH"), (_SCHEME, "SH"), (_MEANING, "LO"))
         return [
-            (tag, self._encoded(tag, vr, text.encode("ascii")))
+            (tag, encoded(self.form, tag, vr, text.encode("ascii")))
             for (tag, vr), text in zip(tags, code, strict=True)
         ]
 
@@ -388,7 +388,7 @@ class _Kind:
             if (group, creator) not in blocks:
                 blocks[group, creator] = block
                 own = group << 16 | block
-                new.append((own, self._encoded(own, "LO", creator.encode("ascii"))))
+                new.append((own, encoded(self.form, own, "LO", creator.encode("ascii"))))
             new.append((group << 16 | block << 8 | number & 0xFF, text))
         return new
 
@@ -415,7 +415,7 @@ class _Kind:
             raw = self._items(data, element, place, doing)
         elif isinstance(verdict.value, bytes):
             raw = verdict.value
-        text = self._encoded(tag & 0xFFFF00FF | block << 8, vr, raw)
+        text = encoded(self.form, tag & 0xFFFF00FF | block << 8, vr, raw)
         return text, tuple(doing.counts), tuple(sorted(doing.used))
 
     def _private_vr(self, tag: int, creator: str, stored: bytes) -> str:
@@ -437,20 +437,6 @@ class _Kind:
             if not all(values.is_number(vr, one) for one in found if one):
                 raise UncommonError
         return found
-
-    def _encoded(self, tag: int, vr: str, value: bytes) -> bytes:
-        """Return the bytes of an element."""
-        if len(value) % 2:
-            value += b" " if vr in STRINGS and vr != "UI" else b"\0"
-        head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
-        if self.form.implicit:
-            return head + struct.pack("<L", len(value)) + value
-        name = vr.encode("ascii")
-        if name in LONG:
-            return head + name + b"\0\0" + struct.pack("<L", len(value)) + value
-        if len(value) > 0xFFFF:
-            raise UncommonError
-        return head + name + struct.pack("<H", len(value)) + value
 
     def _samples(
         self,
@@ -497,17 +483,8 @@ class _Kind:
         """Return the new identity and the statement of what was done."""
         if used not in self.own:
             stated = statement(self.cleaner.profile.name, self.cleaner.identity, used)
-            items = [[self._stated(*row) for row in one.items()] for one in stated.methods]
-            content = b"".join(_item([text for _, text in sorted(item)]) for item in items)
-            self.own[used] = [
-                *(self._stated(word, *found) for word, found in stated.values.items()),
-                (_METHODS, self._encoded(_METHODS, "SQ", content)),
-            ]
+            self.own[used] = stating(self.form, stated)
         return self.own[used]
-
-    def _stated(self, keyword: str, *found: str) -> tuple[int, bytes]:
-        tag = tags()[keyword]
-        return tag, self._encoded(tag, vr_of(tag), "\\".join(found).encode("ascii"))
 
 
 def _size(
@@ -525,12 +502,6 @@ def _size(
     if native_length(*size) <= 0:
         raise UncommonError
     return size
-
-
-def _item(parts: list[bytes]) -> bytes:
-    """Return an item of a sequence."""
-    content = b"".join(parts)
-    return b"\xfe\xff\x00\xe0" + struct.pack("<L", len(content)) + content
 
 
 def _uid(data: Bytes, by_tag: dict[int, Element], tag: int) -> str:
@@ -590,19 +561,3 @@ def _private_values(vr: str, raw: bytes) -> list[float | str] | None:
 
 def _all_numbers(vr: str, texts: list[str]) -> bool:
     return all(values.is_number(vr, text) for text in texts)
-
-
-def _file_meta(sop_class: str, instance: str, syntax: str) -> bytes:
-    """Return prefix and file meta information (PS3.10 7.1), as :mod:`assemble` makes them."""
-    rows = (
-        (0x02, b"UI", sop_class.encode()),
-        (0x03, b"UI", instance.encode()),
-        (0x10, b"UI", syntax.encode()),
-        (0x12, b"UI", IMPLEMENTATION_UID.encode()),
-        (0x13, b"SH", IMPLEMENTATION_NAME.encode()),
-    )
-    body = b"\x02\x00\x01\x00OB\0\0\x02\0\0\0\x00\x01"
-    for number, vr, value in rows:
-        value += (b"\0" if vr == b"UI" else b" ") * (len(value) % 2)
-        body += struct.pack("<HH2sH", 2, number, vr, len(value)) + value
-    return bytes(128) + b"DICM" + struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(body)) + body
