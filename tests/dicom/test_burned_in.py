@@ -9,7 +9,7 @@ import pytest
 from benchmarks.imaging.pixels import Box, burn, read_box, shines_through
 from pydicom.dataset import FileDataset
 from pydicom.uid import SecondaryCaptureImageStorage
-from tests.dicom.corpus import BUNDLED, CONTROLLED, identity
+from tests.dicom.corpus import BUNDLED, CONTROLLED, full_size, identity
 
 from sluice.dicom.burned_in import ocr
 from sluice.dicom.burned_in.clean import clean
@@ -83,29 +83,39 @@ def test_what_the_header_warns_of_and_nobody_finds_is_held_back() -> None:
     assert (found.verdict, found.reason) == ("quarantine", "text_not_found")
 
 
-def test_the_screen_passes_a_slice_and_stops_at_text() -> None:
-    assert not looks_drawn(ct().pixel_array)
-    assert looks_drawn(drawn_into(ct())[0].pixel_array)
+def a_slice() -> np.ndarray:
+    return full_size(ct(), 4).pixel_array
 
 
-def test_an_empty_frame_holds_no_strokes() -> None:
-    assert not looks_drawn(np.full((64, 64), 7, np.uint16))
+@pytest.mark.parametrize("size", [11, 20, 40])
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_screen_passes_a_slice_and_stops_at_text(size: int, turned: bool) -> None:
+    frame = np.rot90(a_slice()).copy() if turned else a_slice()
+    assert not looks_drawn(frame)
+    burn(frame, TEXT, 20, 30, size)
+    assert looks_drawn(np.rot90(frame).copy() if turned else frame)
 
 
-def test_a_picture_enlarged_by_repetition_is_judged_at_its_own_size() -> None:
+def test_a_small_picture_is_read_rather_than_judged() -> None:
+    assert looks_drawn(ct().pixel_array)
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_a_picture_enlarged_by_repetition_is_judged_at_its_own_size(times: int) -> None:
     def enlarged(frame: np.ndarray) -> np.ndarray:
-        return np.kron(frame, np.ones((4, 4), frame.dtype))
+        return np.kron(frame, np.ones((times, times), frame.dtype))
 
-    plain, drawn = ct(), drawn_into(ct())[0]
-    assert not looks_drawn(enlarged(plain.pixel_array))
-    assert looks_drawn(enlarged(drawn.pixel_array))
-    assert looks_drawn(np.roll(enlarged(plain.pixel_array), 1))  # no longer on the grid
+    assert not looks_drawn(enlarged(a_slice()))
+    drawn = a_slice()
+    burn(drawn, TEXT, 20, 30, 14)
+    assert looks_drawn(enlarged(drawn))
+    assert looks_drawn(enlarged(ct().pixel_array)), "its own size is too small to judge"
 
 
 def test_a_greatest_sample_far_above_the_least_does_not_overflow() -> None:
-    frame = np.random.default_rng(1).normal(200, 30, (64, 64)).astype(np.uint16)
+    frame = np.random.default_rng(1).normal(200, 30, (256, 256)).astype(np.uint16)
     assert not looks_drawn(frame)
-    frame[10:30, 10:12] = frame[10:30, 16:18] = 65535
+    frame[10:50, 10:12] = frame[10:50, 16:18] = 65535
     assert looks_drawn(frame)
 
 

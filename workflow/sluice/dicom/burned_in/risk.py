@@ -23,7 +23,7 @@ _WORD = re.compile(r"[A-Z]+")
 # Kinds whose pictures are grey: colour comes from a workstation that drew onto them.
 _GREY = frozenset({"ct", "mr", "cr", "dx", "mg", "dental", "rtimage"})
 # Kinds whose originals a scanner computes, sample by sample, with noise.
-_NOISY = frozenset({"ct", "mr", "pt", "nm"})
+_NOISY = frozenset({"ct", "mr"})
 
 
 @dataclass(frozen=True)

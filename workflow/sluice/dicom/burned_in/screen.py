@@ -1,45 +1,50 @@
 """Telling a scanner's own frame from one that was drawn into, without reading it.
 
-Strokes are drawn with one value. In a slice, the noise of its acquisition hardly ever gives three
-equal samples in a row beside a step that noise does not make; letters do so many times within a
-few millimetres. Frames without noise (smoothed, masked, computed) look drawn, and are read.
+Strokes are thin and have one value. What stands out on both sides of a line through it (a vessel,
+a trabecula, noise) has any value in a body; within a few millimetres of letters, many such samples
+have nearly the same one. They are counted by blocks of samples. Frames without noise (smoothed,
+masked, computed) often look drawn, and are read.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-# A step is that many times the median difference of neighbours.
-_STEP: Final = 4
-# Edges of strokes in a line of three blocks from which a frame looks drawn.
-_BLOCK, _STROKES = 16, 6
-# A picture enlarged by repeating its samples is judged at its own size.
-_REPEATS: Final = (2, 3, 4)
-_EVERY = 32  # rows between those whose noise is measured
+# Below this a picture holds too little to judge, and is quickly read.
+_SMALL: Final = 200
+# Standing out: by so many times the median difference of neighbours, from what is so far away,
+# looked for in every so manieth line.
+_STEP, _SIDES, _EVERY = 6, (2, 4), 4
+# Blocks are taken by three; values in steps of the noise are told apart up to so many.
+_BLOCK, _VALUES = 16, 24
+# A frame looks drawn if the most frequent value has so many samples more than a twelfth of all.
+_EXCESS, _CHANCE = 9.5, 12
+# A picture enlarged by repeating its samples (by two twice: by four) is judged at its own size.
+_REPEATS: Final = (2, 3)
+# Rows whose noise is measured: a prime apart, so that no mosaic's edges are met again and again.
+_ROWS_OF_NOISE = slice(5, None, 29)
 
 
 def looks_drawn(frame: NDArray[np.integer]) -> bool:
     """Say whether a frame may hold drawn strokes and has to be read.
 
-    Text of the frame's least value is not told from padding, and half-transparent text not from
-    noise: this is a screen, not a proof.
+    Text as faint as noise and small letters in a busy place are not told from a body: this is a
+    screen, not a proof.
 
     Parameters
     ----------
     frame
         Stored values of 16 bits, (rows, columns).
     """
-    if min(frame.shape) < 3:
+    if min(frame.shape) < _SMALL:
         return True
-    drawn = _most_strokes(frame) >= _STROKES
-    return drawn and not any(
-        _is_repeated(frame, times) and not looks_drawn(frame[::times, ::times])
-        for times in _REPEATS
-    )
+    for times in _REPEATS:
+        if _is_repeated(frame[frame.shape[0] // 2 :][:1], times) and _is_repeated(frame, times):
+            return looks_drawn(frame[::times, ::times])
+    return _excess(frame) >= _EXCESS
 
 
 def _is_repeated(frame: NDArray[np.integer], times: int) -> bool:
@@ -49,46 +54,63 @@ def _is_repeated(frame: NDArray[np.integer], times: int) -> bool:
     return np.array_equal(frame, once.repeat(times, 0)[:rows].repeat(times, 1)[:, :columns])
 
 
-def _most_strokes(frame: NDArray[np.integer]) -> int:
-    """Return the most edges of strokes in three blocks of a row or a column of blocks."""
-    blocks = _edges(frame, _STEP * _noise(frame))
-    padded = np.pad(blocks, 1)
-    beside = padded[1:-1, :-2] + padded[1:-1, 2:]
-    above = padded[:-2, 1:-1] + padded[2:, 1:-1]
-    return int((blocks + np.maximum(beside, above)).max())
+def _excess(frame: NDArray[np.integer]) -> float:
+    """Return by how much one value's samples exceed chance, where they do most."""
+    noise = _noise(frame)
+    # A row of blocks ends with an empty one: so a row is no neighbour of the next one's start.
+    high, wide = -(-frame.shape[0] // _BLOCK), -(-frame.shape[1] // _BLOCK) + 1
+    row, column, value = _standing_out(frame, max(int(_STEP * noise / 2), 1))
+    kind = np.floor(value / max(noise / 2, 0.5)).astype(np.int64) % _VALUES
+    place = (kind * high + row // _BLOCK) * wide + column // _BLOCK
+    counted = np.bincount(place, minlength=_VALUES * high * wide).astype(np.int16)
+    counted = counted.reshape(_VALUES, high * wide)
+    return max(
+        float((three.max(axis=0) - three.sum(axis=0, dtype=np.int16) / _CHANCE).max())
+        for three in (_by_three(counted, 1), _by_three(counted, wide))
+    )
 
 
 def _noise(frame: NDArray[np.integer]) -> float:
-    sampled = frame[::_EVERY].astype(np.int32)
+    sampled = frame[_ROWS_OF_NOISE].astype(np.int32)
     differences = np.abs(sampled[:, 1:] - sampled[:, :-1])
     differences = differences[differences > 0]
     return float(np.median(differences)) if differences.size else 0.0
 
 
-def _edges(frame: NDArray[np.integer], step: float) -> NDArray[np.int64]:
-    """Count by block the samples that equal both neighbours on a line and lie beside a step."""
-    rows, columns = frame.shape
-    high, wide = -(-rows // _BLOCK), -(-columns // _BLOCK)
-    total = np.zeros(high * wide, np.int64)
-    flat = frame.ravel()
-    told, same, runs = _scratch(flat.size)
-    np.not_equal(flat, flat.min(), out=told)
-    # Lines as one row of samples after the other: those that run over an edge are left out below.
-    for along, beside in ((columns, 1), (1, columns)):
-        equal = np.equal(flat[along:], flat[:-along], out=same[along:])
-        line = np.logical_and(equal[:-along], equal[along:], out=runs[along:-along])
-        line &= told[along:-along]
-        at = np.flatnonzero(line) + along
-        row, column = at // columns, at % columns
-        at = at[(row > 0) & (row < rows - 1) & (column > 0) & (column < columns - 1)]
-        here, one, other = (flat[at + way].astype(np.int32) for way in (0, -beside, beside))
-        at = at[(np.abs(one - here) > step) | (np.abs(other - here) > step)]
-        block = at // columns // _BLOCK * wide + at % columns // _BLOCK
-        total += np.bincount(block, minlength=len(total))
-    return total.reshape(high, wide)
+def _standing_out(
+    frame: NDArray[np.integer], step: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]:
+    """Return row, column and value of samples above or below both sides by more than a step.
+
+    Values and ``step`` are halved, so that no difference overflows.
+    """
+    found = []
+    for sampled, rows, columns in (
+        (frame[::_EVERY], _EVERY, 1),
+        (frame[:, ::_EVERY], 1, _EVERY),
+    ):
+        # One line after the other: what is found from one into the next is left out below.
+        half = (sampled >> 1).view(np.int16).ravel()
+        width = sampled.shape[1]
+        out = np.zeros(half.size, bool)
+        for away in _SIDES:
+            side = away if columns == 1 else away * width
+            rise = half[side:] - half[:-side]
+            up, down = rise > step, rise < -step
+            out[side:-side] |= (up[:-side] & down[side:]) | (down[:-side] & up[side:])
+        at = np.flatnonzero(out)
+        row, column = at // width, at % width
+        if columns == 1:
+            inside = (column >= max(_SIDES)) & (column < width - max(_SIDES))
+            at, row, column = at[inside], row[inside], column[inside]
+        found.append((row * rows, column * columns, half[at]))
+    row, column, value = (np.concatenate(part) for part in zip(*found, strict=True))
+    return row, column, value
 
 
-@lru_cache(maxsize=1)
-def _scratch(size: int) -> NDArray[np.bool_]:
-    """Return memory for three marks of each sample; fresh for every frame, it costs the most."""
-    return np.empty((3, size), bool)
+def _by_three(counts: NDArray[np.int16], away: int) -> NDArray[np.int16]:
+    """Return the sums over each block and its two neighbours so many places away."""
+    three = counts.copy()
+    three[:, away:] += counts[:, :-away]
+    three[:, :-away] += counts[:, away:]
+    return three
