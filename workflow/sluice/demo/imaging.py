@@ -125,7 +125,7 @@ def _write_study(
 def _write_series(shelf: _Shelf, study: Study, number: int, done: list[Reference]) -> None:
     """Write the slices of one series; each refers to the object before it."""
     rng, modality = shelf.rng, study.modality
-    series_uid, size = shelf.words.uid(), int(rng.choice([96, 128, 160]))
+    series_uid, size = shelf.words.uid(), int(rng.choice([208, 224, 256]))
     for instance in range(1, int(rng.integers(1, _MOST_SLICES[modality] + 1)) + 1):
         slot = _slot(shelf, modality, series_uid, number, instance, done[-1:])
         ds = new_object(study, slot, shelf.staff)

@@ -9,9 +9,11 @@ import numpy as np
 import pydicom
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
+from scipy import ndimage
 
 from sluice.errors import SluiceError
 
+_NOISE = 12  # standard deviation of what is added, in stored values
 _FACTS = (
     "SliceThickness",
     "KVP",
@@ -97,11 +99,10 @@ def put_image(
     """
     chosen = template(name)
     zoom = chosen.pixels.shape[0] / size
-    rows = (np.arange(size) * zoom).astype(int)
-    columns = (np.arange(size) * chosen.pixels.shape[1] / size).astype(int)
-    pixels = chosen.pixels[np.ix_(rows, columns)]
-    noisy = pixels.astype(np.int64) + rng.integers(-6, 7, pixels.shape)
-    noisy = np.clip(noisy, pixels.min(), pixels.max())
+    sides = [size / side for side in chosen.pixels.shape]
+    pixels = ndimage.zoom(chosen.pixels.astype(np.float64), sides, order=1)
+    noisy = np.rint(pixels + rng.normal(0, _NOISE, pixels.shape))
+    noisy = np.clip(noisy, chosen.pixels.min(), chosen.pixels.max())
     for fact in chosen.facts:
         if as_scanned or fact.tag.group == 0x0028:
             into[fact.tag] = fact
@@ -111,7 +112,7 @@ def put_image(
         into.PixelSpacing = [spacing, spacing]
         into.ImagePositionPatient = [-158.1, -179.0, round(-75.7 - 5.0 * slice_number, 1)]
         into.SliceLocation = round(-75.7 - 5.0 * slice_number, 1)
-    store(into, noisy.astype(pixels.dtype))
+    store(into, noisy.astype(chosen.pixels.dtype))
 
 
 def store(into: Dataset, pixels: np.ndarray) -> None:
