@@ -26,6 +26,9 @@ _COMMANDS = {
     "verify": "decide",
     "clean": "setup",
     "imaging": "imaging",
+    "expression": "expression",
+    "attack": "attack",
+    "sweep": "sweep",
     "demo": "demo",
 }
 
@@ -52,7 +55,7 @@ class Commands(click.Group):
         if cmd_name not in self.modules:
             return None
         module = import_module(f"sluice.cli.{self.modules[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
 
