@@ -37,6 +37,13 @@ class Auc:
         return asdict(self)
 
 
+def area(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Return the plain area under the ROC curve, ties counted half; .5 with one kind alone."""
+    if positive.all() or not positive.any():
+        return 0.5
+    return float(_placements(scores, positive)[0].mean())
+
+
 def folded_auc(scores: np.ndarray, positive: np.ndarray) -> Auc:
     """Return the area under the ROC curve, folded at .5, ties counted half.
 

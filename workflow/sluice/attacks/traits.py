@@ -17,22 +17,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn import config_context
 from sklearn.base import ClassifierMixin
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from sluice.attacks.auc import MIN_OF_EACH, Auc, folded_auc, strongest
+from sluice.attacks.auc import MIN_OF_EACH, Auc, area, folded_auc, strongest
 from sluice.errors import SluiceError
 from sluice.scores import Score
 
 _FOLDS, _INNER = 5, 3
 _FEW = (1, 5, 20, 100)
-_FOREST = 200  # features that a forest is grown on, and its trees
-_PENALTIES = [0.001, 0.1, 1.0, 10.0]
+_FOREST, _TREES = 200, 100  # features that a forest is grown on, and its trees
+_PENALTIES = (0.001, 0.1, 1.0, 10.0)
+_COSTS = (1.0, 100.0)
 _MOST_KINDS = 8
 
 
@@ -79,7 +81,7 @@ def infer_traits(
     found = {attribute: _read(released, mask) for attribute, mask in masks.items()}
     worst = max(sorted(found), key=lambda a: (found[a][1].upper, found[a][1].estimate))
     classifier, auc, areas = found[worst]
-    control = _read(raw, masks[worst])[1]
+    control = auc if released is raw else _read(raw, masks[worst])[1]
     detail: dict[str, Any] = {
         "strongest": classifier,
         "auroc": areas,
@@ -87,7 +89,7 @@ def infer_traits(
             attribute: {
                 **result.to_json(),
                 "donors": len(masks[attribute][0]),
-                "kinds": len(masks[attribute][1]),
+                "kinds": max(2, len(masks[attribute][1])),
             }
             for attribute, (_, result, _) in sorted(found.items())
         },
@@ -121,7 +123,8 @@ def kinds(labels: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     SluiceError
         If all labels are equal.
     """
-    column = pd.Series(np.asarray(labels, dtype=object)).replace("", np.nan)
+    column = pd.Series(np.asarray(labels, dtype=object))
+    column = column.where(column != "", None)
     known = np.flatnonzero(column.notna())
     column = column.iloc[known]
     numbers = pd.to_numeric(column, errors="coerce")
@@ -153,18 +156,21 @@ def read_binary(values: np.ndarray, positive: np.ndarray) -> dict[str, Auc]:
     standard = (varied - varied.mean(axis=0)) / varied.std(axis=0)
     compact = _compact(standard)
     width = standard.shape[1]
-    few = make_pipeline(SelectKBest(f_classif), LogisticRegression())
-    forest = RandomForestClassifier(_FOREST, min_samples_leaf=2, random_state=0, n_jobs=1)
+    forest = ExtraTreesClassifier(_TREES, min_samples_leaf=2, random_state=0, n_jobs=1)
     models = {
-        "few features": (_tuned(few, selectkbest__k=sorted({min(k, width) for k in _FEW})), standard),
-        "linear": (_tuned(RidgeClassifier(), alpha=_PENALTIES), compact),
-        "kernel": (_tuned(SVC(kernel="rbf"), C=[1.0, 100.0]), compact),
-        "forest": (make_pipeline(SelectKBest(f_classif, k=min(_FOREST, width)), forest), standard),
-    }  # fmt: skip
-    return {
-        name: folded_auc(_out_of_fold(model, table, positive), positive)
-        for name, (model, table) in models.items()
+        "few features": (
+            [_few(k, LogisticRegression()) for k in sorted({min(k, width) for k in _FEW})],
+            standard,
+        ),
+        "linear": ([RidgeClassifier(alpha=penalty) for penalty in _PENALTIES], compact),
+        "kernel": ([SVC(kernel="rbf", C=cost) for cost in _COSTS], compact),
+        "forest": ([_few(min(_FOREST, width), forest)], standard),
     }
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        return {
+            name: folded_auc(_out_of_fold(settings, table, positive), positive)
+            for name, (settings, table) in models.items()
+        }
 
 
 def _read(
@@ -192,9 +198,8 @@ def _null(
     return {"mean": float(np.mean(areas)), "p": (1 + as_large) / (1 + rounds), "rounds": rounds}
 
 
-def _tuned(model: ClassifierMixin, **settings: list[Any]) -> GridSearchCV:
-    folds = StratifiedKFold(_INNER, shuffle=True, random_state=1)
-    return GridSearchCV(model, settings, scoring="roc_auc", cv=folds)
+def _few(number: int, model: ClassifierMixin) -> Any:
+    return make_pipeline(SelectKBest(f_classif, k=number), model)
 
 
 def _compact(values: np.ndarray) -> np.ndarray:
@@ -205,15 +210,29 @@ def _compact(values: np.ndarray) -> np.ndarray:
     return np.asarray(values / np.sqrt((values**2).sum(axis=1).mean()))
 
 
-def _out_of_fold(model: Any, values: np.ndarray, positive: np.ndarray) -> np.ndarray:
+def _out_of_fold(settings: list[Any], values: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """Return each donor's score by a model that has not seen it, on its training scores' scale."""
     scores = np.zeros(len(positive))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
     for train, test in folds.split(values, positive):
-        fitted = model.fit(values[train], positive[train])
+        fitted = _chosen(settings, values[train], positive[train])
+        fitted.fit(values[train], positive[train])
         seen = _decide(fitted, values[train])
         scores[test] = (_decide(fitted, values[test]) - seen.mean()) / (seen.std() or 1.0)
     return scores
+
+
+def _chosen(settings: list[Any], values: np.ndarray, positive: np.ndarray) -> Any:
+    """Return the model of the best mean area over folds within the training donors."""
+    if len(settings) == 1:
+        return settings[0]
+    folds = StratifiedKFold(_INNER, shuffle=True, random_state=1)
+    areas = np.zeros(len(settings))
+    for train, test in folds.split(values, positive):
+        for number, model in enumerate(settings):
+            model.fit(values[train], positive[train])
+            areas[number] += area(_decide(model, values[test]), positive[test])
+    return settings[int(areas.argmax())]
 
 
 def _decide(model: Any, values: np.ndarray) -> np.ndarray:

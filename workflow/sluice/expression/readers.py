@@ -100,6 +100,11 @@ def open_bulk(
     return _from_table(table, value_kind, orientation)
 
 
+def header_of(path: Path) -> list[str]:
+    """Return the column names of a text table."""
+    return _head(path, _DELIMITERS[_suffix(path)], 1)[0]
+
+
 @dataclass(frozen=True)
 class _Table:
     """A table with one column of row names and columns of numbers, read by batches."""
