@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sluice.attacks.auc import found_at_few_false, folded_auc, regrouped_auc
+from sluice.attacks.auc import folded_auc, found_at_few_false, regrouped_auc
 from sluice.attacks.group_traits import infer_group_traits
 from sluice.attacks.traits import infer_traits, kinds, read_binary
 from sluice.errors import SluiceError

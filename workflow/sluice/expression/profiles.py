@@ -11,7 +11,7 @@ import numpy as np
 
 from sluice.errors import SluiceError
 from sluice.expression.genes import to_ensembl
-from sluice.expression.readers import BulkSource, Orientation, header_of, open_bulk
+from sluice.expression.readers import BulkSource, Orientation, header_of, open_bulk, text_columns
 from sluice.expression.values import ValueKind, log_normalise
 
 Rows = Literal["auto", "genes", "samples"]
@@ -109,7 +109,15 @@ def _open(path: Path, orientation: Orientation) -> BulkSource:
         fields = header_of(path)
         drop = [f for n, f in enumerate(fields[:6]) if n != named[0] and f.lower() in _BED_OTHER]
         return open_bulk(path, value_kind="log", id_column=fields[named[0]], drop_columns=drop)
-    return open_bulk(path, value_kind="log", orientation=orientation)
+    # pandas writes the names of its rows as the last column.
+    text = text_columns(path) if path.suffix.lower() == ".parquet" else []
+    return open_bulk(
+        path,
+        value_kind="log",
+        orientation=orientation,
+        id_column=text[0] if text else None,
+        drop_columns=text[1:],
+    )
 
 
 def _known(names: list[str]) -> int:
