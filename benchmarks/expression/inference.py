@@ -15,7 +15,7 @@ import pandas as pd
 
 from sluice.attacks.group_traits import infer_group_traits
 from sluice.attacks.membership import regrouped_membership
-from sluice.attacks.relink import relink
+from sluice.attacks.relink import relink_profiles
 from sluice.attacks.synthetic import Rows, SyntheticRelease, class_gaussian, synthetic_membership
 from sluice.attacks.traits import read_binary
 from sluice.expression.aggregate import set_means
@@ -51,11 +51,9 @@ def measure() -> dict[str, Any]:
 
 
 def _relink(one: Profiles, other: Profiles) -> dict[str, Any]:
-    genes = sorted(set(one.genes) & set(other.genes))
-    place = {name: number for number, name in enumerate(other.samples)}
-    truth = np.array([place.get(name, -1) for name in one.samples])
-    score = relink(one.columns(genes), other.columns(genes), truth, "donor_relink", "raw")
-    return {"top1": score.estimate, "lower": score.lower, "donors": score.n, "genes": len(genes)}
+    score = relink_profiles(one, other)
+    genes = score.detail["genes"]
+    return {"top1": score.estimate, "lower": score.lower, "donors": score.n, "genes": genes}
 
 
 def _sex(tuscans: Profiles, sex: np.ndarray) -> dict[str, Any]:

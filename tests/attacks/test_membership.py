@@ -108,6 +108,8 @@ def test_a_raw_mean_of_twenty_is_told_over_thirty_groupings(geuvadis):
     assert score.estimate >= 0.97
     assert score.detail["strongest"].startswith("whitened")
     assert score.detail["tpr_at_1_percent_fpr"] > 0.5
+    unscaled = np.expm1(geuvadis)
+    assert regrouped_membership(unscaled, geuvadis, 20, None, "m", "p").estimate >= 0.97
 
 
 def test_means_of_two_sets_for_twenty_donors_hold_their_members_and_of_forty_do_not(geuvadis):

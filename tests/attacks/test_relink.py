@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sluice.attacks.relink import half_split, relink
+from sluice.attacks.relink import half_split, relink, relink_profiles
 from sluice.errors import SluiceError
+from sluice.expression.profiles import read_profiles
 from sluice.expression.singlecell import open_cells
-from sluice.expression.values import log_normalise
 
 RNG = np.random.default_rng(4)
 START = RNG.bit_generator.state
@@ -68,19 +68,20 @@ def test_tables_that_do_not_fit_stop():
 
 def test_84_donors_are_found_again_in_another_pipeline(shared_data):
     folder = shared_data / "expression"
-    bed = pd.read_csv(folder / "geuvadis_qtltools/genes.50percent.chr22.bed.gz", sep="\t")
-    bed.index = bed["gene"].str.split(".").str[0]
-    one = bed.iloc[:, 6:].T
-    two = pd.read_csv(folder / "humangender/counts.csv.gz", index_col=0).T
-    people, genes = one.index.intersection(two.index), one.columns.intersection(two.columns)
-    known = np.log1p(one.loc[people, genes].to_numpy())
-    logs = pd.DataFrame(log_normalise(two.to_numpy()), two.index, two.columns)
-    raw = logs.loc[people, genes].to_numpy()
-    score = relink(known, raw, np.arange(len(people)), "k", "p")
-    assert score.n == 84
-    assert score.estimate >= 0.98
-    noisy = raw + 4 * raw.std(axis=0) * RNG.normal(size=raw.shape)
-    assert relink(known, noisy, np.arange(84), "k", "p", raw=raw).estimate > 0.5
+    one = read_profiles(folder / "geuvadis_qtltools/genes.50percent.chr22.bed.gz", "one")
+    two = read_profiles(folder / "humangender/counts.csv.gz", "two")
+    score = relink_profiles(one, two)
+    assert (score.n, score.detail["genes"]) == (84, 263)
+    assert score.estimate == 1.0
+    people, genes = (sorted(set(a) & set(b)) for a, b in ((one.samples, two.samples),
+                                                          (one.genes, two.genes)))  # fmt: skip
+    tables = [
+        profiles.logarithms().columns(genes)[[profiles.samples.index(name) for name in people]]
+        for profiles in (one, two)
+    ]
+    noisy = tables[1] + 4 * tables[1].std(axis=0) * RNG.normal(size=tables[1].shape)
+    weak = relink(tables[0], noisy, np.arange(84), "k", "p", raw=tables[1])
+    assert weak.estimate > 0.5, "noise of four SDs is a weak defence"
 
 
 def test_the_two_halves_of_a_donors_cells_find_each_other(shared_data):

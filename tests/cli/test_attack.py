@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -84,10 +85,25 @@ def test_donors_are_found_in_another_format_orientation_and_order(
     out = tmp_path / "r.json"
     assert call("relink", "--a", a, "--b", b, "--json", out).exit_code == 0
     found = read(out)
-    assert (found["estimate"], found["n"], found["genes"]) == (1.0, 80, 33)
+    assert (found["estimate"], found["n"], found["detail"]["genes"]) == (1.0, 80, 33)
     shuffled = pd.DataFrame(RNG.normal(size=cohort.shape), cohort.index, cohort.columns)
     assert call("relink", "--a", a, "--b", file("c.tsv", shuffled), "--json", out).exit_code == 0
     assert read(out)["upper"] < 0.2
+
+
+def test_a_released_h5ad_is_linked_to_the_raw_counts_behind_it(
+    cohort: pd.DataFrame, file: Callable, tmp_path: Path
+) -> None:
+    counts = (np.e**cohort).round()
+    released = ad.AnnData(
+        np.log1p(counts.to_numpy()).astype("f4"),
+        obs=pd.DataFrame(index=counts.index),
+        var=pd.DataFrame(index=counts.columns),
+    )
+    released.write_h5ad(tmp_path / "b.h5ad")
+    words = ("--a", file("a.csv", counts.T), "--b", tmp_path / "b.h5ad")
+    assert call("relink", *words, "--json", tmp_path / "r.json").exit_code == 0
+    assert read(tmp_path / "r.json")["estimate"] == 1.0
 
 
 def test_names_of_two_releases_are_paired_by_a_table(
@@ -95,11 +111,11 @@ def test_names_of_two_releases_are_paired_by_a_table(
 ) -> None:
     b = cohort.set_axis([f"P{n:03d}" for n in range(80)])
     files = ("--a", file("a.csv", cohort), "--b", file("b.csv", b), "--json", tmp_path / "r.json")
-    assert "--pairs" in refused("relink", *files)
+    assert "table of pairs" in refused("relink", *files)
     pairs = file("pairs.tsv", pd.DataFrame({"b": b.index[:40]}, index=cohort.index[:40]))
     assert call("relink", *files, "--pairs", pairs).exit_code == 0
     found = read(tmp_path / "r.json")
-    assert (found["n"], found["estimate"], found["rows_of_b"]) == (40, 1.0, 80)
+    assert (found["n"], found["estimate"], found["detail"]["released"]) == (40, 1.0, 80)
 
 
 def test_traits_are_read_from_the_matrix_and_less_without_a_group_of_genes(
