@@ -31,7 +31,7 @@ def required() -> set[str]:
 def returned() -> set[str]:
     """Every literal name that a score is given in attacks and in the adapters' scenarios."""
     root = Path(sluice.__file__).parent
-    files = [*root.glob("attacks/*.py"), *root.glob("modalities/*/scenarios.py")]
+    files = [*root.glob("attacks/**/*.py"), *root.glob("modalities/*/scenarios.py")]
     found = set()
     for path in [*files, root / "modalities/shared/groups.py"]:
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

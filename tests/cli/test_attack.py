@@ -168,11 +168,15 @@ def test_members_of_a_mean_are_told_and_those_of_a_coarse_one_are_not(
     leak = read(out)
     assert leak["lower"] > 0.75 and leak["n"] == 100 and leak["evidence"]["works"]
     assert leak["detail"]["tpr_at_1_percent_fpr"]["estimate"] > 0.2
+    marked = people.iloc[:100].assign(member=[1] * 10 + [0] * 90)
+    words[2] = file("marked.csv", marked)
+    assert call(*words, "--mean", exact).exit_code == 0
+    assert read(out)["estimate"] == leak["estimate"]
     two = people.iloc[:100, :2].mean().round(1)
     coarse = file("coarse.csv", two.rename("mean").to_frame())
     assert call(*words, "--mean", coarse, "--members", members).exit_code == 0
     assert read(out)["estimate"] < 0.75
-    assert "none or all" in refused(*words, "--mean", exact, "--members", file("x.csv", people))
+    assert "None or all" in refused(*words, "--mean", exact, "--members", file("x.csv", people))
 
 
 def test_without_a_list_all_candidates_are_tried_against_the_reference(

@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.feature_selection import f_classif
 
 from sluice.attacks.auc import MIN_OF_EACH, Auc, regrouped_auc, strongest
-from sluice.attacks.traits import kinds
+from sluice.attacks.traits import kinds, telling_order
 from sluice.errors import SluiceError
 from sluice.scores import Score
 
@@ -170,7 +169,7 @@ def _directions(values: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
     for penalty in _PENALTIES:
         dual = np.linalg.solve(gram + penalty * np.eye(len(x)), y)
         found[f"ridge {penalty}"] = (x.T @ dual) * scale
-    order = np.argsort(-np.nan_to_num(f_classif(x, mask)[0]), kind="stable")
+    order = telling_order(x, mask)
     for number in _FEW:
         top = order[:number]
         weight = np.zeros(x.shape[1])
