@@ -6,8 +6,9 @@ import pytest
 
 from sluice.attacks.relink import half_split, relink, relink_profiles
 from sluice.errors import SluiceError
-from sluice.expression.profiles import read_profiles
+from sluice.expression.profiles import Profiles, read_profiles
 from sluice.expression.singlecell import open_cells
+from sluice.expression.values import log_normalise
 
 RNG = np.random.default_rng(4)
 START = RNG.bit_generator.state
@@ -64,6 +65,27 @@ def test_tables_that_do_not_fit_stop():
     ):
         with pytest.raises(SluiceError):
             relink(known, released, truth, "k", "p")
+
+
+def test_a_donor_is_found_across_modalities_and_tiers():
+    """Bulk counts against the means of the donor's own cells, as a tier writes them."""
+    rates = np.exp(RNG.normal(size=(40, 150)) * 0.5 + RNG.normal(size=150))
+    names, genes = [f"d{n}" for n in range(40)], [f"g{n}" for n in range(150)]
+    bulk = Profiles(names, genes, RNG.poisson(rates * 200).astype(float), "counts")
+    cells = RNG.poisson(rates / rates.sum(axis=1, keepdims=True) * 900, size=(30, 40, 150))
+    logs = np.stack([np.asarray(log_normalise(cell)) for cell in cells])
+    means = np.asarray(logs.mean(axis=0).round(2))
+    order = RNG.permutation(40)
+    shown = Profiles([f"P{n}" for n in range(40)], genes[::-1], means[order][:, ::-1], "log")
+    partner = {names[donor]: f"P{place}" for place, donor in enumerate(order)}
+    assert relink_profiles(bulk, shown, partner).lower > 0.8
+    dealt = Profiles(shown.samples, shown.genes, RNG.permuted(shown.values, axis=0), "log")
+    assert relink_profiles(bulk, dealt, partner).upper < 0.25
+    for strangers in (None, {"d0": "nobody"}):
+        with pytest.raises(SluiceError, match="so hits cannot be counted"):
+            relink_profiles(bulk, shown, strangers)
+    with pytest.raises(SluiceError, match="no gene in common"):
+        relink_profiles(bulk, Profiles(names, [f"x{g}" for g in genes], means, "log"))
 
 
 def test_84_donors_are_found_again_in_another_pipeline(shared_data):

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from sluice.attacks.registry import SCENARIOS
 from sluice.cli import sluice
 from sluice.errors import SluiceError
-from sluice.expression.genes import load_genes
+from sluice.expression.genes import gene_sets, load_genes
 from sluice.expression.profiles import read_profiles
 
 CANARY = "CANARY-7731"
@@ -177,6 +177,35 @@ def test_members_of_a_mean_are_told_and_those_of_a_coarse_one_are_not(
     assert call(*words, "--mean", coarse, "--members", members).exit_code == 0
     assert read(out)["estimate"] < 0.75
     assert "None or all" in refused(*words, "--mean", exact, "--members", file("x.csv", people))
+
+
+def test_means_of_shipped_gene_sets_are_attacked_through_the_same_sets(
+    file: Callable, tmp_path: Path
+) -> None:
+    sets = dict(list(gene_sets().items())[:6])
+    genes = sorted(set().union(*sets.values()))
+    rng = np.random.default_rng(4)
+    people = pd.DataFrame(rng.normal(size=(120, len(genes))), columns=genes)
+    people.index = pd.Index([f"p{n}" for n in range(120)])
+    scores = pd.DataFrame({name: people[ids].mean(axis=1) for name, ids in sets.items()})
+    rows = [
+        {"feature": name, "tissue": tissue, "mean": value, "donors": 20}
+        for tissue, first in (("lung", 0), ("liver", 20))
+        for name, value in scores.iloc[first : first + 20].mean().round(2).items()
+    ]
+    means = file("means.tsv", pd.DataFrame(rows).set_index("feature"))
+    members = tmp_path / "members.txt"
+    members.write_text("\n".join(people.index[:20]))
+    out = tmp_path / "m.json"
+    words = ("membership", "--mean", means, "--candidates", file("c.tsv", people.iloc[:60].T),
+             "--reference", file("r.tsv", people.iloc[60:].T), "--members", members,
+             "--json", out)  # fmt: skip
+    assert "--group" in refused(*words)
+    assert call(*words, "--group", "lung").exit_code == 0
+    lung = read(out)
+    assert lung["detail"]["features"] == 6
+    assert call(*words, "--group", "liver").exit_code == 0
+    assert read(out)["estimate"] < lung["estimate"]
 
 
 def test_without_a_list_all_candidates_are_tried_against_the_reference(

@@ -12,7 +12,7 @@ many values is cut at its median. Kinds of fewer donors than can be judged are p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ def infer_traits(
     *,
     name: str = "traits",
     permutations: int = 0,
+    say: Callable[[int, int], None] = lambda done, total: None,
 ) -> Score:
     """Measure how well hidden attributes can be read from a release; the worst one counts.
 
@@ -60,6 +61,8 @@ def infer_traits(
     permutations
         How often the worst attribute is read again with its labels shuffled among donors: what
         the strongest of several classifiers reaches where there is nothing to read.
+    say
+        Called with how many attributes are read, of how many.
 
     Raises
     ------
@@ -76,7 +79,10 @@ def infer_traits(
     if released.shape[1] == 0:
         raise SluiceError("A release without features cannot be judged", where=product)
     masks = {attribute: kinds(label) for attribute, label in labels.items()}
-    found = {attribute: _read(released, mask) for attribute, mask in masks.items()}
+    found = {}
+    for attribute, mask in masks.items():
+        found[attribute] = _read(released, mask)
+        say(len(found), len(masks))
     worst = max(sorted(found), key=lambda a: (found[a][1].upper, found[a][1].estimate))
     classifier, auc, areas = found[worst]
     control = auc if released is raw else _read(raw, masks[worst])[1]

@@ -81,7 +81,7 @@ def read_profiles(path: Path, role: str, rows: Rows = "auto") -> Profiles:
         If the file is missing or one that ``open_bulk`` refuses.
     """
     if not path.is_file():
-        raise SluiceError("A file is missing", where=role, mend="check its path")
+        raise SluiceError("There is no such file", where=role, mend="check its path")
     source = _open(path, "samples_by_genes" if rows == "samples" else "genes_by_samples")
     if rows == "auto" and _known(source.samples) > _known(source.genes):
         source = _open(path, "samples_by_genes")
