@@ -92,8 +92,10 @@ def test_regrouping_judges_a_kind_of_product_more_sharply_than_one_group_can():
     assert safe.upper - safe.estimate < 0.08 < 0.1 < membership(one, raw, "m", "p").upper - 0.5
     weak = regrouped_membership(values[:, :40], values, 20, 1, "m", "p", rounds=8)
     assert weak.upper > 0.65, "twice as many dimensions as donors"
-    with pytest.raises(SluiceError, match="ten outside"):
-        regrouped_membership(values, values, 191, 2, "m", "p")
+    all_but_few = regrouped_membership(values, values, 191, 2, "m", "p", rounds=2)
+    assert all_but_few.detail["members"] == 100
+    with pytest.raises(SluiceError, match="and 20 of them"):
+        regrouped_membership(values[:19], values[:19], 8, 2, "m", "p")
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,8 @@ _SHRINKAGE = (0.01, 0.1, 0.5)
 _FACTORS = 20
 #: The control of regrouping: a large group among few outsiders hides its members by size.
 _CONTROL, _CONTROL_ROUNDS = 10, 10
+#: Half are a group; of the rest half are outsiders, of whom an area needs five.
+_FEWEST = 20
 _KNOWS = "a target's own profile and a reference sample of the same population"
 
 
@@ -146,19 +148,21 @@ def regrouped_membership(
     values, raw
         Donors x features of the product before the mean, and of all genes: the positive control.
     size
-        Donors of a group.
+        Donors of a group. Where that is more than half of the donors, half of them is a group:
+        the smaller the group, the more its mean tells, so the judgement errs towards caution.
 
     Raises
     ------
     SluiceError
-        If fewer than ``2 * MIN_OF_EACH`` donors remain outside a group.
+        If the tables do not hold the same donors, or fewer than 20.
     """
-    if len(values) != len(raw) or len(values) - size < 10 or size < 2:
+    if len(values) != len(raw) or len(values) < _FEWEST or size < 2:
         raise SluiceError(
-            "Regrouping needs the same donors in both tables and ten outside each group",
+            f"Regrouping needs the same donors in both tables, and {_FEWEST} of them",
             where=product,
-            mend="judge smaller groups or a larger reference cohort",
+            mend="judge on a larger reference cohort",
         )
+    size = min(size, len(values) // 2)
     found, few = _rounds(values, size, decimals, rounds)
     control, _ = _rounds(raw, min(size, _CONTROL), None, min(rounds, _CONTROL_ROUNDS))
     best, best_raw = strongest(found), control[strongest(control)]

@@ -39,6 +39,11 @@ class Profiles:
         What the values are: ``counts``, ``tpm`` or ``log``.
     """
 
+    samples: list[str]
+    genes: list[str]
+    values: np.ndarray
+    kind: ValueKind
+
     def logarithms(self) -> Profiles:
         """Return log(1 + counts per million) of counts, log(1 + x) of TPM, logarithms as they are.
 
@@ -48,11 +53,6 @@ class Profiles:
             return self
         made = log_normalise(self.values) if self.kind == "counts" else np.log1p(self.values)
         return replace(self, values=np.asarray(made), kind="log")
-
-    samples: list[str]
-    genes: list[str]
-    values: np.ndarray
-    kind: ValueKind
 
     def columns(self, genes: Iterable[str]) -> np.ndarray:
         """Return the values of these genes, in their order."""
