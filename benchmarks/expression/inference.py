@@ -28,7 +28,11 @@ _GROUP, _DECIMALS = 20, 2
 
 
 def measure() -> dict[str, Any]:
-    """Return ``relink``, ``sex_auroc`` and ``membership``."""
+    """Return what each attack reaches on raw, and under ``inference`` what is behind it.
+
+    ``relink`` is the share of donors found in another pipeline, ``sex_auroc`` the area for sex in
+    all genes, ``membership`` the mean area over 30 exact means of 20 donors.
+    """
     root = Path(os.environ.get("SLUICE_SHARED", Path(__file__).parents[3] / "shared"))
     folder = root / "data/expression"
     if not folder.is_dir():
@@ -47,7 +51,12 @@ def measure() -> dict[str, Any]:
     for name, part in parts.items():
         started = time.perf_counter()
         found[name] = {**part(), "seconds": time.perf_counter() - started}
-    return found
+    return {
+        "relink": found["relink"]["top1"],
+        "sex_auroc": found["sex_auroc"]["raw"]["estimate"],
+        "membership": found["membership"]["whitened"],
+        "inference": found,
+    }
 
 
 def _relink(one: Profiles, other: Profiles) -> dict[str, Any]:
