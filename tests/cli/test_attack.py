@@ -265,3 +265,19 @@ def test_strange_files_are_one_sentence(
         refused("traits", "--matrix", good, "--labels", table, "--json", out)
     refused("traits", "--matrix", good, "--labels", labels, "--attribute", CANARY, "--json", out)
     assert not out.exists()
+
+
+def test_a_bed_file_and_a_table_of_counts_of_84_real_donors(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    folder = shared_data / "expression"
+    bed = folder / "geuvadis_qtltools/genes.50percent.chr22.bed.gz"
+    counts = folder / "humangender/counts.csv.gz"
+    out = tmp_path / "r.json"
+    assert call("relink", "--a", bed, "--b", counts, "--json", out).exit_code == 0
+    found = read(out)
+    assert (found["estimate"], found["n"], found["detail"]["genes"]) == (1.0, 84, 263)
+    labels = folder / "humangender/coldata.csv"
+    assert call("traits", "--matrix", counts, "--labels", labels, "--attribute", "group",
+                "--json", out).exit_code == 0  # fmt: skip
+    assert read(out)["estimate"] >= 0.99
