@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sluice.attacks.relink import relink
-from sluice.attacks.sex import sex_inference
+from sluice.attacks.traits import infer_traits
 from sluice.expression.aggregate import Floors, effective_dimension
 from sluice.jobs import Job
 from sluice.modalities.bulk.profiles import Profiles, profiles
@@ -53,7 +53,10 @@ def _sex(job: Job, both: Profiles) -> list[Score]:
     if sex[known].nunique() != 2:
         return []
     labels = sex[known].to_numpy(dtype=str)
-    return [sex_inference(raw[known], released[known], labels, "sex_inference", "gene_matrix")]
+    name = "sex_inference"
+    return [
+        infer_traits(raw[known], released[known], {"sex": labels}, name, "gene_matrix", name=name)
+    ]
 
 
 def _relink(both: Profiles) -> Score:
