@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-#: A factor a so many donors can be told from noise; fewer donors lose fewer factors.
+# One factor for so many donors and genes: among few of either, removing factors removes genotypes.
 _DONORS_A_FACTOR = 10
+_GENES_A_FACTOR = 20
 _NO_SPREAD = 1e-9
 
 
@@ -27,7 +28,7 @@ def residual(values: np.ndarray, factors: int) -> np.ndarray:
     """
     mean = values.mean(axis=0)
     centred = values - mean
-    kept = min(factors, len(values) // _DONORS_A_FACTOR, values.shape[1] // 2)
+    kept = min(factors, len(values) // _DONORS_A_FACTOR, values.shape[1] // _GENES_A_FACTOR)
     if kept:
         _, vectors = np.linalg.eigh(centred @ centred.T)
         largest = vectors[:, -kept:]

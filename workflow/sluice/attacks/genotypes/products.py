@@ -41,7 +41,8 @@ class Product:
 
 def every_gene(genome: Genome, group: int = 1) -> Product:
     """Return the matrix as it is, or the groups' means of every gene: the positive control."""
-    return Product("raw", lambda values, _: values, np.arange(len(genome.p)), group)
+    name = "gene matrix" if group == 1 else f"means of {group} donors, every gene"
+    return Product(name, lambda values, _: values, np.arange(len(genome.p)), group)
 
 
 def with_noise(genome: Genome, sds: float) -> Product:
