@@ -10,7 +10,7 @@ from tests.attacks.genotype_lab import planted
 
 from sluice.attacks.genotypes import products
 from sluice.attacks.genotypes.expression import read_expression
-from sluice.attacks.genotypes.genome import COPIES, Reference, emulate, halves
+from sluice.attacks.genotypes.genome import Reference, emulate, halves
 from sluice.attacks.genotypes.linking import genotype_linking
 from sluice.attacks.genotypes.variants import read_genotypes, sites
 from sluice.errors import SluiceError
@@ -38,7 +38,7 @@ def judged():
         "raw group means": lambda genome: products.every_gene(genome, 20),
     }
     reference = planted(donors=320, genes=60, effect=0.8).reference()
-    found = genotype_linking(reference, list(makers.values()), copies=16, seed=1)
+    found = genotype_linking(reference, list(makers.values()), copies=16, seed=1, genes_needed=0)
     return dict(zip(makers, found, strict=True))
 
 
@@ -67,9 +67,23 @@ def test_chance_counts_the_outsiders_only(judged):
 
 def test_donors_without_genetic_effects_are_not_linked_and_that_is_no_evidence():
     reference = planted(donors=160, effect=0).reference()
-    raw, few = genotype_linking(reference, [products.every_gene, scores(2, 30)], copies=2)
+    asked = [products.every_gene, scores(2, 30)]
+    raw, few = genotype_linking(reference, asked, copies=2, genes_needed=0)
     assert raw.upper < 0.08
     assert not few.evidence["works"]
+
+
+def test_what_looks_safe_on_one_chromosome_is_no_evidence():
+    reference = planted(donors=160, effect=1.5).reference()
+    on_few, on_all = (
+        genotype_linking(reference, [noise(3)], copies=copies, genes_needed=2_000)[0]
+        for copies in (1, 50)
+    )
+    assert on_few.evidence["raw"] > 0.9
+    assert not on_few.evidence["works"]
+    assert on_few.estimate < 0.3
+    assert on_all.evidence["works"]
+    assert on_all.estimate > 0.95
 
 
 def test_who_is_learned_from_and_who_is_attacked_stay_apart_in_every_copy():
@@ -133,10 +147,22 @@ def test_real_donors_at_genome_scale(shared_data):
         scores(2, group=20),
         scores(8, group=89),
     ]
-    found = genotype_linking(reference, asked, copies=COPIES)
+    found = genotype_linking(reference, asked)
     noisy, thinned, raw_means, ten, means, large = found
     assert all(score.n == 358 and score.evidence["works"] for score in found)
     assert noisy.estimate > 0.98
     assert thinned.estimate > 0.9
     assert raw_means.lower > 0.9
     assert max(ten.upper, means.upper, large.upper) <= LIMIT
+    for group, number in ((20, 2), (89, 8)):
+        assert agreement(reference, number, group) > 0.8
+
+
+def agreement(reference, number, group):
+    """Return the correlation of group means as published, two decimals, with the exact ones."""
+    genome = emulate(reference, *halves(358, 0), 40, 0)
+    exact = scores(number, group=group)(genome).transform(genome.target.expression, None)
+    groups = [exact[start : start + group].mean(axis=0) for start in range(0, 178, group)]
+    centred = np.array(groups) - exact.mean(axis=0)
+    published = np.round(np.array(groups), 2) - exact.mean(axis=0)
+    return np.corrcoef(centred.ravel(), published.ravel())[0, 1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from scipy import stats
 from sluice.attacks.genotypes.donors import all_present, apart, read_donors
 from sluice.attacks.genotypes.eqtl import ADAPTIVE_P, NAIVE_P, WINDOW
 from sluice.attacks.genotypes.expression import Expression, read_expression
-from sluice.attacks.genotypes.genome import GENES, halves
+from sluice.attacks.genotypes.genome import GENES, copies_of, halves
 from sluice.attacks.genotypes.matrix import (
     FACTORS,
     METHODS,
@@ -86,7 +85,7 @@ def genotype_linking(
         target_expression, gallery_genotypes, target_donors,
     )  # fmt: skip
     genes = material.panel.shape[1]
-    copies = copies or ceil(GENES / genes)
+    copies = copies or copies_of(genes)
     _say(f"read {genes} genes and {len(material.gallery)} variants", start)
     linked = link_matrix(material, methods or list(METHODS), factors=factors, p=p)
     _say(f"attacked {len(material.target)} donors", start)

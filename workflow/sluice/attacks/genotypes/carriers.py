@@ -49,24 +49,23 @@ def learn(
     ``expression`` is donors x genes, prepared; ``dosages`` variants x donors; ``rows`` yields the
     variants that are tried for each gene.
     """
-    carrier = (dosages > 0).astype(np.float32)
-    known = (dosages != MISSING).astype(np.float32)
-    share = carrier.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    common = (share >= _FEWEST_CARRIERS) & (share <= 1 - _FEWEST_CARRIERS)
     splits = _splits(len(expression))
     genes, variants, signs = [], [], []
+    share = (dosages > 0).sum(axis=1) / np.maximum((dosages != MISSING).sum(axis=1), 1)
+    common = (share >= _FEWEST_CARRIERS) & (share <= 1 - _FEWEST_CARRIERS)
     for gene, near in enumerate(rows):
-        tails = _tails(expression[:, gene], splits)
-        carriers = carrier[near] @ tails.T
-        shares = carriers / np.maximum(known[near] @ tails.T, 1)
-        differences = shares[:, 0::2] - shares[:, 1::2]
-        agree = np.abs(np.sign(differences).sum(axis=1)) == differences.shape[1]
-        least = np.where(agree & common[near], np.abs(differences).min(axis=1), 0)
-        if len(least) and least.max() >= LEAST_DIFFERENCE:
-            steady = least >= LEAST_DIFFERENCE
-            best = int(np.where(steady, np.abs(differences.mean(axis=1)), 0).argmax())
+        calls, values = dosages[near], expression[:, gene]
+        # All donors together first: few variants are left to be tried on the splits.
+        everybody = _differences(calls, _tails(values, [np.ones_like(splits[0])]))[:, 0]
+        likely = np.flatnonzero(common[near] & (np.abs(everybody) >= LEAST_DIFFERENCE))
+        differences = _differences(calls[likely], _tails(values, splits))
+        least = np.maximum(differences.min(axis=1), -differences.max(axis=1))
+        steady = np.where(least >= LEAST_DIFFERENCE, np.abs(differences.mean(axis=1)), 0)
+        if len(steady) and steady.max() > 0:
+            best = int(steady.argmax())
+            row = int(likely[best])
             genes.append(gene)
-            variants.append(best if isinstance(near, slice) else int(near[best]))
+            variants.append(row if isinstance(near, slice) else int(near[row]))
             signs.append(differences[best, 0] > 0)
     return Carriers(
         np.array(genes, dtype=int), np.array(variants, dtype=int), np.array(signs, dtype=bool)
@@ -90,17 +89,26 @@ def scores(expression: np.ndarray, genotypes: np.ndarray, upwards: np.ndarray) -
     return total
 
 
+def _differences(calls: np.ndarray, tails: np.ndarray) -> np.ndarray:
+    """Return variants x parts: share of carriers among high minus among low donors."""
+    carriers = (calls > 0).astype(np.float32) @ tails.T
+    missing = calls == MISSING
+    known = tails.sum(axis=1) - (missing.astype(np.float32) @ tails.T if missing.any() else 0)
+    shares = carriers / np.maximum(known, 1)
+    return shares[:, 0::2] - shares[:, 1::2]
+
+
 def _splits(donors: int) -> list[np.ndarray]:
-    """Return masks of the donors held out in each fold."""
+    """Return masks of the donors trained on and of those held out, for each fold in turn."""
     masks = []
     for fold in range(_FOLDS):
         chosen = np.random.default_rng(fold).permutation(donors)[: round(donors * _HELD_OUT)]
-        masks.append(np.isin(np.arange(donors), chosen))
+        out = np.isin(np.arange(donors), chosen)
+        masks += [~out, out]
     return masks
 
 
-def _tails(expression: np.ndarray, splits: list[np.ndarray]) -> np.ndarray:
-    """Return masks of high and low donors, in turn, in the training and held-out part of each."""
+def _tails(expression: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
+    """Return masks of the high and the low donors of each part, in turn."""
     high, low = expression > TAIL, expression < -TAIL
-    masks = [tail & part for out in splits for part in (~out, out) for tail in (high, low)]
-    return np.array(masks, dtype=np.float32)
+    return np.array([tail & part for part in parts for tail in (high, low)], dtype=np.float32)

@@ -15,6 +15,8 @@ WINDOW = 1_000_000
 NAIVE_P, ADAPTIVE_P = 1e-5, 1e-3
 
 _RAREST = 0.02
+_BLOCK = 4_096
+_LARGEST = 1 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,9 @@ def lead_variants(
 ) -> Leads:
     """Find each gene's variant of largest correlation.
 
+    Variants are taken in blocks along the genome, each against the genes in its reach, so that
+    memory does not grow with their number.
+
     Parameters
     ----------
     expression
@@ -92,20 +97,48 @@ def lead_variants(
     factors
         How many components were removed: they cost degrees of freedom.
     """
-    unit = standardised(dosages)
+    unit = _unit(expression)
+    best = np.zeros(unit.shape[1], dtype=np.float32)
+    lead = np.full(unit.shape[1], -1)
+    order = np.lexsort((variant_sites[:, 1], variant_sites[:, 0]))
+    for start in range(0, len(order), _BLOCK):
+        rows = order[start : start + _BLOCK]
+        genes, reached = _in_reach(gene_sites, variant_sites[rows], len(best))
+        if not len(genes):
+            continue
+        r = np.abs(standardised(dosages[rows]) @ unit[:, genes])
+        if reached is not None:
+            r[~reached] = 0
+        top = r.argmax(axis=0)
+        r = r[top, np.arange(len(genes))]
+        better = r > best[genes]
+        best[genes[better]], lead[genes[better]] = r[better], rows[top[better]]
+    found = np.flatnonzero(lead >= 0)
+    r = np.minimum(best[found].astype(float), _LARGEST)
+    freedom = max(1, len(expression) - 2 - factors)
+    p = 2 * stats.t.sf(r * np.sqrt(freedom / (1 - r**2)), freedom)
+    return Leads(found, lead[found], p)
+
+
+def _unit(expression: np.ndarray) -> np.ndarray:
+    """Return each column with mean 0 and length 1, float32; a column without spread is zero."""
     e = expression - expression.mean(axis=0)
     lengths = np.linalg.norm(e, axis=0)
-    e = np.divide(e, lengths, out=np.zeros_like(e), where=lengths > 0).astype(np.float32)
-    genes, variants, correlations = [], [], []
-    for gene, rows in enumerate(nearby(gene_sites, variant_sites, e.shape[1])):
-        r = unit[rows] @ e[:, gene]
-        if not len(r) or not lengths[gene]:
-            continue
-        best = int(np.abs(r).argmax())
-        genes.append(gene)
-        variants.append(best if isinstance(rows, slice) else int(rows[best]))
-        correlations.append(float(r[best]))
-    r = np.clip(np.array(correlations), -0.999999, 0.999999)
-    freedom = max(1, len(expression) - 2 - factors)
-    p = 2 * stats.t.sf(np.abs(r) * np.sqrt(freedom / (1 - r**2)), freedom)
-    return Leads(np.array(genes, dtype=int), np.array(variants, dtype=int), p)
+    return np.divide(e, lengths, out=np.zeros_like(e), where=lengths > 0).astype(np.float32)
+
+
+def _in_reach(
+    gene_sites: np.ndarray | None, block: np.ndarray, genes: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the genes that a block of variants may tell, and which variant may tell which."""
+    if gene_sites is None:
+        return np.arange(genes), None
+    own, first, last = block[:, 0], block[0], block[-1]
+    start, anywhere = gene_sites[:, 1], gene_sites[:, 0] < 0
+    near = (gene_sites[:, 0] >= first[0]) & (gene_sites[:, 0] <= last[0])
+    if first[0] == last[0]:
+        near &= (start >= first[1] - WINDOW) & (start <= last[1] + WINDOW)
+    found = np.flatnonzero(near | anywhere)
+    reached = own[:, None] == gene_sites[found, 0]
+    reached &= np.abs(block[:, 1, None] - start[found]) <= WINDOW
+    return found, reached | anywhere[found]

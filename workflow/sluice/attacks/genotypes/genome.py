@@ -1,14 +1,15 @@
 """An emulated genome: a reference of one chromosome, many times, its donors permuted in each copy.
 
-One chromosome makes every defence look safe (FACTS.md). Where the reference holds no whole
-transcriptome, donor i of the emulated genome is another real donor in each copy, in expression and
-genotypes alike: his copies are independent of each other as chromosomes are. Donors whom the
-attacker learns from and donors whom he attacks stay apart in every copy.
+One chromosome makes every defence look safe (POLICY.md, decision 1). Where the reference holds no
+whole transcriptome, donor i of the emulated genome is another real donor in each copy, in
+expression and genotypes alike: his copies are independent of each other as chromosomes are. Donors
+whom the attacker learns from and donors whom he attacks stay apart in every copy.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -17,9 +18,7 @@ from sluice.attacks.genotypes.matrix import FACTORS
 from sluice.attacks.genotypes.normalise import prepared, residual
 from sluice.attacks.genotypes.profile import predicted
 
-#: Copies that a chromosome of some 600 genes needs to be judged as a genome (POLICY.md, decision
-#: 1), and the genes that they make of the reference that this was measured on.
-COPIES = 40
+#: Genes of an emulated genome: 40 copies of the 608 genes that POLICY.md's figures come from.
 GENES = 24_320
 
 
@@ -75,10 +74,7 @@ class Genome:
 def emulate(
     reference: Reference, panel: np.ndarray, target: np.ndarray, copies: int, seed: int
 ) -> Genome:
-    """Learn each gene's lead on the ``panel`` rows and build both sides of the genome.
-
-    One copy is the reference itself.
-    """
+    """Learn each gene's lead on the ``panel`` rows and build both sides of the genome."""
     expression = reference.expression
     leads = lead_variants(
         prepared(expression[panel], FACTORS),
@@ -93,15 +89,20 @@ def emulate(
     genotypes = np.zeros((len(expression), genes), dtype=np.int8)
     genotypes[:, leads.genes] = reference.dosages[leads.variants].T
     free = residual(expression[panel], FACTORS)
+    told = predicted(free, genotypes[panel], genotypes, p, ADAPTIVE_P)
     random = np.random.default_rng(seed)
     sides = []
     for rows in (panel, target):
-        orders = [rows, *(rows[random.permutation(len(rows))] for _ in range(copies - 1))]
-        told = predicted(free, genotypes[panel], genotypes, p, ADAPTIVE_P)
+        orders = [rows[random.permutation(len(rows))] for _ in range(copies)]
         sides.append(
             Side(*(np.hstack([v[o] for o in orders]) for v in (expression, genotypes, told)))
         )
     return Genome(sides[0], sides[1], np.tile(p, copies), np.repeat(np.arange(copies), genes))
+
+
+def copies_of(genes: int) -> int:
+    """Return how many copies of so many genes make a genome."""
+    return ceil(GENES / genes) if genes else 1
 
 
 def halves(donors: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
