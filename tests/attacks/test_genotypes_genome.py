@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.attacks.genotype_lab import planted
 
 from sluice.attacks.genotypes import products
 from sluice.attacks.genotypes.expression import read_expression
 from sluice.attacks.genotypes.genome import Reference, emulate, halves
-from sluice.attacks.genotypes.linking import genotype_linking
+from sluice.attacks.genotypes.linking import genotype_linking, linked
 from sluice.attacks.genotypes.variants import read_genotypes, sites
 from sluice.errors import SluiceError
 
@@ -56,6 +58,22 @@ def test_weak_defences_fail(judged, weak):
 @pytest.mark.parametrize("safe", ["set scores", "group means"])
 def test_few_set_scores_and_means_of_twenty_pass(judged, safe):
     assert judged[safe].upper <= LIMIT
+
+
+def test_nobody_hides_behind_a_better_ranked_member_of_his_own_group():
+    scores = np.array([[9, 8, 1, 7, 2, 3], [0, 5, 0, 6, 1, 9]])
+    assert linked(scores, group=3).tolist() == [True, True, False, True, False, True]
+    assert linked(np.eye(6), group=1).all()
+    assert not linked(np.zeros((2, 6)), group=3).any()
+
+
+@given(st.integers(1, 6), st.integers(0, 99))
+def test_a_larger_group_never_has_more_to_beat(group, seed):
+    """The same profile of scores, seen as a row of one donor and of his group."""
+    row = np.random.default_rng(seed).normal(size=12)
+    alone = linked(np.tile(row, (12, 1)))
+    together = linked(np.tile(row, (12 // group, 1)), group)
+    assert (together | ~alone).all()
 
 
 def test_chance_counts_the_outsiders_only(judged):

@@ -55,19 +55,33 @@ class _Tally:
 
     def add(self, found: dict[str, np.ndarray], group: int) -> None:
         """Count one half: released rows x candidates by method."""
-        for method, scores in found.items():
-            best = scores.argmax(axis=1)
-            for row, members in enumerate(_groups(scores.shape[1], group)):
-                inside = np.isin(np.arange(scores.shape[1]), members)
-                to_beat = scores[row, ~inside].max()
-                self.hits[method] += int((scores[row, inside] > to_beat).sum())
-                self.named[method] += int(inside[best[row]])
         donors = next(iter(found.values())).shape[1]
         rows = list(_groups(donors, group))
+        for method, scores in found.items():
+            self.hits[method] += int(linked(scores, group).sum())
+            best = scores.argmax(axis=1)
+            self.named[method] += sum(best[row] in members for row, members in enumerate(rows))
         self.donors += donors
         self.outsiders = donors - max(len(members) for members in rows)
         self.rows += len(rows)
         self.by_luck += sum(len(members) for members in rows) / donors
+
+
+def linked(scores: np.ndarray, group: int = 1) -> np.ndarray:
+    """Tell for each donor whether his genotypes outrank those of all who are not behind his row.
+
+    Parameters
+    ----------
+    scores
+        Released rows x donors. A row is a donor, or the mean of the next group of at least
+        ``group`` donors in order.
+    """
+    donors = scores.shape[1]
+    found = np.zeros(donors, dtype=bool)
+    for row, members in enumerate(_groups(donors, group)):
+        outside = np.delete(scores[row], members)
+        found[members] = scores[row, members] > outside.max()
+    return found
 
 
 def genotype_linking(
