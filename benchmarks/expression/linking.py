@@ -104,8 +104,11 @@ def _products() -> list[ProductOf]:
     def whole(group: int) -> ProductOf:
         return lambda genome: products.every_gene(genome, group)
 
-    weak = [noise(4), noise(8), products.without_detected, whole(20), whole(89), scores(50)]
-    return [*weak, scores(10), scores(2, 20), scores(8, 89)]
+    def coarse(genome: Genome) -> Product:
+        return products.coarsened(genome, 1.0)
+
+    matrices = [noise(4), noise(8), coarse, products.without_detected]
+    return [*matrices, whole(20), whole(89), scores(50), scores(10), scores(2, 20), scores(8, 89)]
 
 
 def _luck(shares: list[float], donors: int) -> float:

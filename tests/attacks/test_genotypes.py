@@ -172,14 +172,14 @@ def test_real_donors_are_linked_as_published(shared_data):
     assert upper_bound(top1(strangers, ["bayes"])["bayes"] * 179, 179) < 0.05
 
 
-def test_the_demos_dosages_are_read(demo_dosages):
-    found = read_genotypes(demo_dosages)
+def test_fractions_are_rounded_and_empty_cells_are_missing(dosage_file):
+    found = read_genotypes(dosage_file)
     assert found.dosages.shape == (3, 2)
     assert found.dosages.tolist() == [[0, 2], [1, -1], [2, 1]]
 
 
 @pytest.fixture
-def demo_dosages(tmp_path):
+def dosage_file(tmp_path):
     table = pd.DataFrame(
         {"variant_id": list("abc"), "gene_id": "G", "chromosome": 1, "position": [5, 6, 7],
          "D1": [0, 1.2, 2], "D2": [2, np.nan, 0.9]}

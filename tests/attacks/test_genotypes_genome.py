@@ -34,6 +34,7 @@ def judged():
     makers = {
         "raw": products.every_gene,
         "noise": noise(2),
+        "coarsened": lambda genome: products.coarsened(genome, 1.0),
         "dropped": products.without_detected,
         "set scores": scores(2, genes=100),
         "group means": scores(2, genes=100, group=20),
@@ -50,7 +51,7 @@ def test_raw_is_linked_and_every_score_carries_that_proof(judged):
     assert {score.n for score in judged.values()} == {320}
 
 
-@pytest.mark.parametrize("weak", ["noise", "dropped", "raw group means"])
+@pytest.mark.parametrize("weak", ["noise", "coarsened", "dropped", "raw group means"])
 def test_weak_defences_fail(judged, weak):
     assert judged[weak].lower > LIMIT
 

@@ -57,6 +57,15 @@ def with_noise(genome: Genome, sds: float) -> Product:
     )
 
 
+def coarsened(genome: Genome, step: float) -> Product:
+    """Return the matrix rounded to multiples of ``step``; a prediction is not rounded."""
+
+    def transform(values: np.ndarray, random: np.random.Generator | None) -> np.ndarray:
+        return values if random is None else np.round(values / step) * step
+
+    return Product(f"gene matrix, steps of {step:g}", transform, np.arange(len(genome.p)))
+
+
 def without_detected(genome: Genome) -> Product:
     """Return the matrix without every gene whose lead variant is detected at p < 1e-5."""
     kept = np.flatnonzero(genome.p >= NAIVE_P)
