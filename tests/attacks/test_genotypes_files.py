@@ -127,6 +127,15 @@ def test_a_vcf_that_is_cut_between_two_blocks_is_refused(tmp_path, shared_data):
         read_genotypes(path)
 
 
+def test_of_a_variant_that_comes_twice_the_first_is_kept(tmp_path):
+    path = tmp_path / "g.vcf"
+    row = "chr1\t10\t.\tA\tC\t.\tPASS\t.\tGT\t1|1\t1|1\t1|1\n"
+    path.write_text(VCF + row)
+    found = read_genotypes(path)
+    assert found.variants == ["1:10:A:C", "1:20:A:C,G", "X:30:A:C"]
+    assert found.dosages[0].tolist() == [0, 1, 2]
+
+
 def test_dosages_that_are_none_are_refused(tmp_path, cohort):
     table = cohort.dosage_table()
     for number, value in enumerate((3, -1, np.inf, "CANARY")):
@@ -250,6 +259,11 @@ def test_bad_expression_is_refused(tmp_path, cohort):
     assert "cannot be read" in refused(tmp_path, files)
     bed.write_text("gene\tD000\n")
     assert "six columns" in refused(tmp_path, files)
+    cut = tmp_path / "e.bed.gz"
+    cohort.write_bed(bed)
+    whole = gzip.compress(bed.read_bytes())
+    cut.write_bytes(whole[: len(whole) // 2])
+    assert "cannot be read" in refused(tmp_path, {**files, "--panel-expression": cut})
 
 
 def test_files_that_share_nothing_are_refused(tmp_path, cohort):
