@@ -179,6 +179,8 @@ def test_the_command_links_strongly_and_says_how_much_above_chance(tmp_path, coh
     assert best["detail"]["multiple_of_chance"] == pytest.approx(best["estimate"] * 60, abs=1e-3)
     assert best["detail"]["genome_scale"]["copies"] == 608
     assert best["seconds"] >= 0
+    extremity = next(record for record in report["attacks"] if record["name"] == "extremity")
+    assert extremity["detail"]["surest_quarter"] > extremity["estimate"]
     assert report["settings"]["positions"] is True
 
 
