@@ -31,9 +31,11 @@ from sluice.errors import SluiceError
 from sluice.scores import Score
 from sluice.tables.risk import lower_bound
 
+#: Donors whom the positive control leaves out one at a time; more make it no surer.
+CONTROL_DONORS = 64
+
 _PRIME = 2**31 - 1
 _ORDERS = 64
-_CONTROL_DONORS = 64
 _CONTROL_DECIMALS = 3
 
 
@@ -201,8 +203,8 @@ def differencing(
         raise SluiceError("A candidate without groups has no differences", where=product)
     found = differences(lineage, floor, release)
     broken = {n for difference in found for n in difference.statements if n in own}
-    control = leave_one_out(raw[:_CONTROL_DONORS], _CONTROL_DECIMALS)
-    here = leave_one_out(released[:_CONTROL_DONORS], decimals)
+    control = leave_one_out(raw[:CONTROL_DONORS], _CONTROL_DECIMALS)
+    here = leave_one_out(released[:CONTROL_DONORS], decimals)
     planted = min((d.donors for d in _planted(lineage, own, floor, release)), default=0)
     works = planted == 1 and lower_bound(control.hits, control.n) > 0.5
     return Score(
