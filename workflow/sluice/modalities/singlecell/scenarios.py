@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sluice.attacks.differencing import CONTROL_DONORS
+from sluice.attacks.reconstruction import reconstruction
 from sluice.attacks.relink import relink
 from sluice.expression.aggregate import effective_dimension, pseudobulk, set_means
 from sluice.files.tables import read_table
@@ -249,13 +250,15 @@ def _attacked(
         everybody[:CONTROL_DONORS],
         largest.values[:CONTROL_DONORS],
     )
+    parts = reconstruction([group.values for group in told], "cell_groups")
     if job.settings.source != "controlled":
-        return [score for score in judged if score.name == "differencing"]
+        return [parts, *(score for score in judged if score.name == "differencing")]
     of_type = [np.asarray(bulk.keys[_TYPE] == kind) for kind in plan["groups"]["means"]]
     groups = [
         DonorGroup(scores[own], bulk.values[own], np.ones(own.sum(), dtype=bool)) for own in of_type
     ]
-    return [*membership_scores(groups if sets else [], settings.decimals, "cell_groups"), *judged]
+    found = membership_scores(groups if sets else [], settings.decimals, "cell_groups")
+    return [*found, parts, *judged]
 
 
 def _commonest(keys: pd.DataFrame) -> str:
