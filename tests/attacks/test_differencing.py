@@ -49,7 +49,9 @@ def score_of(*lineage: Statement, raw: np.ndarray | None = None):
 # --- the attack ---------------------------------------------------------------------------------
 
 
-def test_means_of_128_and_127_real_donors_rebuild_the_last_one(shared_data: Path) -> None:
+def test_means_of_128_and_127_real_donors_rebuild_the_last_one_and_are_stopped(
+    shared_data: Path,
+) -> None:
     values = pd.read_csv(shared_data / "expression/all128/exprs.csv.gz", index_col=0).T.to_numpy()
     assert values.shape == (128, 12_625)
     whole, rest = np.round(values.mean(axis=0), 3), np.round(values[:-1].mean(axis=0), 3)
@@ -57,6 +59,14 @@ def test_means_of_128_and_127_real_donors_rebuild_the_last_one(shared_data: Path
     assert np.corrcoef(last, values[-1])[0, 1] > 0.999
     own = np.corrcoef(last - whole, values[-1] - whole)[0, 1]
     assert own == pytest.approx(0.993, abs=0.003), "also of what is this donor's alone"
+
+    sets = frozenset(f"probe{number}" for number in range(values.shape[1]))
+    old, new = (
+        statement(name, range(n), features=sets) for name, n in (("old", 127), ("new", 128))
+    )
+    stopped = differencing([old, new], "new", FLOOR, "group_means", values, values, 3)
+    assert stopped.evidence["works"]
+    assert (stopped.upper, stopped.detail["fewest_donors"]) == (1, 1)
 
     every = leave_one_out(values, 3)
     assert every.hits == every.n == 128
