@@ -15,6 +15,7 @@ from sluice.files import write_json
 from sluice.files.tables import read_table, write_table
 from sluice.identity.lineage import lineage_digest, published_groups
 from sluice.ledger.chain import Ledger
+from sluice.release.groups import keep_groups
 from sluice.release.publish import publish
 
 __all__ = ["approved"]
@@ -60,6 +61,24 @@ def test_a_release_is_not_its_own_past(approved: World) -> None:
     assert lineage_digest(approved.layout, TIER) == before
     assert published_groups(approved.layout, TIER, "bulk") == {}
     assert publish(approved.config, TIER) == "already published"
+
+
+def test_a_published_version_is_rebuilt_against_the_lineage_of_its_day(approved: World) -> None:
+    earlier(approved, "v0")
+    groups_of(approved, "gene_matrix")
+    publish(approved.config, TIER)
+    then = lineage_digest(approved.layout, TIER)
+    earlier(approved, "v2")
+    assert lineage_digest(approved.layout, TIER) == then
+    assert list(published_groups(approved.layout, TIER, "bulk")) == ["v0"]
+
+
+def test_a_publication_that_died_before_it_appeared_sees_what_came_out_meanwhile(
+    approved: World,
+) -> None:
+    keep_groups(approved.config, TIER)
+    earlier(approved, "v2")
+    assert list(published_groups(approved.layout, TIER, "bulk")) == ["v2"]
 
 
 def test_a_release_published_since_the_scoring_stops_this_one(approved: World) -> None:

@@ -87,6 +87,10 @@ class Layout:
         """Vault: who is in which group that was published. Never changed again."""
         return self.vault_release / "published" / tier / f"{modality}.parquet"
 
+    def published_lineage(self, tier: str) -> Path:
+        """Vault: which versions a published one was compared with."""
+        return self.vault_release / "published" / tier / "lineage.json"
+
     def masks(self, tier: str, part: str) -> Path:
         """Vault: boxes of pixels that were blanked, for whoever reviews them."""
         return self.vault_release / "masks" / tier / f"imaging.{part}.parquet"

@@ -6,16 +6,18 @@ from sluice.config import Config
 from sluice.errors import SluiceError
 from sluice.files import read_json, sha256_file
 from sluice.files.tables import read_table, write_table
-from sluice.identity.lineage import lineage_digest
+from sluice.identity.lineage import keep_lineage, lineage_digest
 from sluice.ledger.chain import Ledger
 
 
 def keep_groups(config: Config, tier: str) -> None:
-    """Keep who is in the groups that are about to be published.
+    """Keep who is in the groups that are about to be published, and what they were compared with.
 
     Groups of products that a gate dropped are never shown and are left out.
     """
     layout = config.layout
+    layout.published_lineage(tier).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keep_lineage(layout, tier)
     released = set(read_json(layout.candidate_digest(tier))["products"])
     for modality in config.modalities:
         made = layout.groups(tier, modality)
@@ -24,9 +26,7 @@ def keep_groups(config: Config, tier: str) -> None:
         table = read_table(made)
         shown = table[table["product"].isin(released)]
         if len(shown):
-            file = layout.published_groups(tier, modality)
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_table(file, shown)
+            write_table(layout.published_groups(tier, modality), shown)
 
 
 def kept_groups(config: Config, tier: str) -> dict[str, str]:
