@@ -164,6 +164,19 @@ def test_a_release_that_leans_on_an_earlier_one_names_it(house: Lab, line: str) 
         job_of(house, SECOND)
 
 
+def test_an_exhausted_budget_carries_the_earlier_answer_unchanged(house: Lab) -> None:
+    first = read_table(answer(house, FIRST) / "clinical_counts.parquet")
+    use_up_all_but_the_reserve(house)
+    before = spent(house)
+    release(house, ORDINARY + "carry_forward: [clinical_count]\n")
+    with pytest.raises(SluiceError, match="no public question"):
+        answer(house, SECOND)
+    release(house, ORDINARY + "carry_forward: [clinical_counts]\n")
+    second = read_table(answer(house, SECOND) / "clinical_counts.parquet")
+    pd.testing.assert_frame_equal(first, second)
+    assert spent(house) == before
+
+
 def test_nothing_is_drawn_before_the_other_tiers_passed(house: Lab) -> None:
     write_json(house.config.layout.gates("registered"), {"verdict": "fail"})
     with pytest.raises(SluiceError, match="nothing was spent"):

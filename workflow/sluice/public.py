@@ -76,12 +76,14 @@ def measure_products(job: Job, out: Path) -> None:
     Raises
     ------
     SluiceError
-        If an individual tier failed its gates, a reissue has no grounds, or the ledger refuses.
+        If an individual tier failed its gates, an answer to be carried has no question, a reissue
+        has no grounds, or the ledger refuses.
     """
     settings = job.settings
     assert settings.budget is not None and settings.products is not None
     assert settings.release is not None
     _require_passed(job)
+    _require_known(settings.release.carry_forward, questions(job))
     plan = read_json(job.layout.plan("public"))
     job.note_input(job.layout.plan("public"))
     on = {name for name, state in plan["products"].items() if state["status"] == "on"}
@@ -137,6 +139,17 @@ def _derived(
     rounding = int(job.settings.products[source].settings["rounding"])
     key = job.vault.key("synthetic", str(job.settings.version))
     return sample_rows(plan, measured[source].answer, tree, key, rounding=rounding)
+
+
+def _require_known(carried: list[str], asked: dict[str, Plan]) -> None:
+    """Refuse a misspelt name: the answer meant would be drawn anew, and spent."""
+    for name in carried:
+        if name not in asked:
+            raise SluiceError(
+                "An answer that is to be carried forward is no public question",
+                where="release file, carry_forward",
+                mend=f"the policy asks: {', '.join(sorted(asked))}",
+            )
 
 
 def _require_passed(job: Job) -> None:
