@@ -104,6 +104,7 @@ def test_the_first_release_has_no_differences(first: Lab) -> None:
         assert score.detail["releases"] == 1
 
 
+@pytest.mark.parametrize("first", ["release"], indirect=True)
 def test_the_same_people_again_are_let_through_and_say_nothing_new(
     first: Lab, tmp_path: Path
 ) -> None:
