@@ -52,9 +52,14 @@ def first(lab: Lab, tmp_path_factory: pytest.TempPathFactory, request) -> Lab:
     policy.write_text(text, encoding="utf-8")
     for tier in ("controlled", TIER):
         house.tier_steps(tier, *EVERY, score=False)
+    keep(house)
+    return house
+
+
+def keep(house: Lab) -> None:
+    """What publishing keeps of a release whose gates all passed."""
     write_json(house.config.layout.candidate_digest(TIER), {"products": [*PRODUCTS.values()]})
     keep_groups(house.config, TIER)
-    return house
 
 
 def again(first: Lab, to: Path, *, without: str | None = None) -> Lab:
@@ -126,3 +131,16 @@ def test_one_participant_less_is_stopped(first: Lab, tmp_path: Path) -> None:
         assert score.upper >= 1
         assert 1 <= score.detail["fewest_donors"] < 20
         assert gone not in str(score.to_json())
+
+
+@pytest.mark.parametrize("first", ["release"], indirect=True)
+def test_one_participant_more_is_stopped(first: Lab, tmp_path: Path) -> None:
+    """The smaller release came out first: the larger one is compared with it."""
+    house = again(first, tmp_path / "second", without=min(published(first, "bulk")["donor"]))
+    keep(house)
+    shutil.rmtree(house.folder / "vault/demo/2026q1/published")
+    score, dimension = judged(Lab(house.folder, house.canaries), "bulk")
+    assert score.evidence["works"]
+    assert score.upper >= 1
+    assert 1 <= score.detail["fewest_donors"] < 20
+    assert dimension.upper > 0.1, "and the newcomer alone stands behind as many numbers"
