@@ -4,10 +4,13 @@ Each case is one audit of some seconds; a sound mechanism fails fewer than 1 in 
 """
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtr
 
 from sluice.attacks.dp_audit import (
     FEWEST_CALLS,
@@ -16,12 +19,16 @@ from sluice.attacks.dp_audit import (
     counts_of_people,
     means_of_visits,
 )
+from sluice.config import load_policy
 from sluice.dp.mechanisms import Steps, add_noise
 from sluice.dp.plans import CountsPlan, MeansPlan
 from sluice.dp.preprocess import codes, snap
 from sluice.dp.products import bounded_rows, means_vector
 from sluice.ledger.spends import Noise
+from sluice.public import questions
 from sluice.scores import Score
+
+ROOT = Path(__file__).resolve().parents[2]
 
 MEANS = MeansPlan(
     "sets", tuple(f"s{n}" for n in range(50)), "arm", ("a", "b", "c"), 7.0, 2.6, 1.0, 1e-6
@@ -104,6 +111,16 @@ def test_integer_laplace_counts_cost_the_claimed_epsilon() -> None:
     assert score.lower < 1.0 < score.upper
 
 
+def test_laplace_noise_stands_on_the_scale_of_gaussian_noise_too() -> None:
+    detail = audit_counts(LAPLACE, product="counts").detail
+    _, estimate, lower, upper, promised = detail["auc"]
+    assert promised == pytest.approx(ndtr(detail["mu"] / np.sqrt(2)))
+    assert lower <= promised <= upper
+    assert estimate == pytest.approx(promised, abs=0.05)
+    caught = audit_counts(LAPLACE, product="counts", perturb=half_noise).detail
+    assert caught["auc"][2] > caught["auc"][4]
+
+
 def test_the_library_and_the_audit_share_the_preprocessing() -> None:
     plan = replace(MEANS, features=("s0",), labels=("a",))
     visits = pd.DataFrame({"s0": [1.0, 3.0], "arm": ["a", "a"]}, index=["p", "p"])
@@ -156,6 +173,18 @@ def test_a_participant_counted_twice_is_caught(plan: CountsPlan) -> None:
 
 
 @pytest.mark.parametrize("plan", [COUNTS, LAPLACE])
+def test_counting_rows_instead_of_people_is_caught(plan: CountsPlan) -> None:
+    """What missing clipping is for counts: a person's weight has no bound."""
+
+    def rows(plan: CountsPlan, people: pd.DataFrame) -> Steps:
+        canary = people[people.index == "canary"]
+        visits = [canary.rename(index={"canary": f"canary {number}"}) for number in range(9)]
+        return counts_of_people(plan, pd.concat([people, *visits]))
+
+    assert_caught(audit_counts(plan, product="x", aggregate=rows))
+
+
+@pytest.mark.parametrize("plan", [COUNTS, LAPLACE])
 def test_counts_without_noise_are_caught(plan: CountsPlan) -> None:
     def none(values: Steps, noise: Noise, grid: float) -> np.ndarray:
         return values * grid
@@ -174,3 +203,38 @@ def test_one_table_without_noise_is_caught_beside_noisy_ones(plan: CountsPlan) -
         return noisy
 
     assert_caught(audit_counts(plan, product="x", perturb=forgotten))
+
+
+# --- every question of the shipped policy ---------------------------------------------------------
+
+
+def shipped() -> dict[str, MeansPlan | CountsPlan]:
+    """Each as if it had the release's whole budget: less ε needs more calls to show the same."""
+    public = load_policy(ROOT / "config", "default").tiers["public"]
+    budget = public.budget
+    assert budget is not None
+    settings = SimpleNamespace(products=public.products, budget=budget)
+    asked = questions(SimpleNamespace(settings=settings))  # type: ignore[arg-type]
+    return {
+        name: replace(plan, epsilon=budget.release_epsilon, delta=budget.release_delta)
+        for name, plan in asked.items()
+    }
+
+
+def audited(plan: MeansPlan | CountsPlan) -> Score:
+    if isinstance(plan, MeansPlan):
+        return audit_means(plan, product="x")
+    return audit_counts(plan, product="x")
+
+
+SHIPPED = shipped()
+
+
+def test_the_shipped_policy_asks_with_audited_mechanisms_only() -> None:
+    kinds = {(type(plan).__name__, plan.noise.mechanism) for plan in SHIPPED.values()}
+    assert kinds == {("MeansPlan", "gaussian"), ("CountsPlan", "laplace")}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_question_keeps_its_promise(name: str) -> None:
+    assert_sound(audited(SHIPPED[name]))

@@ -204,11 +204,12 @@ class DyingLedger(Ledger):
         return digest
 
 
-def _die_at(path: Path, step: str) -> None:
+def _die_at(path: Path, step: str, query: str = REQUEST.query, allow=_anything) -> None:
     def die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def admit(past: Sequence[SpendRequest], request: SpendRequest) -> None:
+        allow(past, request)
         if step == "admit":
             die()
 
@@ -216,14 +217,17 @@ def _die_at(path: Path, step: str) -> None:
         if step == "before the draw":
             die()
         values = _draw()
-        path.with_name("seen").write_text(repr(values))
+        path.with_name(f"seen {query}").write_text(repr(values))
         if step == "after the draw":
             die()
         return values
 
     DyingLedger.last_words = step
-    with DyingLedger.open(path) as ledger:
-        measure(ledger, REQUEST, draw, admit)
+    try:
+        with DyingLedger.open(path) as ledger:
+            measure(ledger, replace(REQUEST, query=query), draw, admit)
+    except SluiceError:
+        os._exit(3)
     die()
 
 
@@ -246,7 +250,7 @@ def test_a_process_killed_at_any_step_loses_no_spend(
     process.join()
     assert process.exitcode == -signal.SIGKILL
     assert _kinds(path) == left
-    seen = path.with_name("seen").exists()
+    seen = path.with_name("seen sex").exists()
     assert not seen or "reserve" in left
 
     answer = _measure(path)
@@ -254,7 +258,43 @@ def test_a_process_killed_at_any_step_loses_no_spend(
     assert _kinds(path) == (left if sealed_before else [*left, "reserve", "seal"])
     assert _measure(path) == answer
     if sealed_before:
-        assert repr(list(answer.values)) == path.with_name("seen").read_text()
+        assert repr(list(answer.values)) == path.with_name("seen sex").read_text()
+
+
+STEPS = ("admit", "reserve", "before the draw", "after the draw", "seal", "the end")
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_eight_processes_killed_at_every_step_neither_overspend_nor_lose_a_draw(
+    path: Path, turn: int
+) -> None:
+    """Eight at once, each killed at another step; then all of them again, unharmed."""
+    queries = [f"q{number}" for number in range(8)]
+    steps = [STEPS[(number + turn) % len(STEPS)] for number in range(8)]
+    processes = [
+        FORK.Process(target=_die_at, args=(path, step, query, _at_most_three))
+        for step, query in zip(steps, queries, strict=True)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert {process.exitcode for process in processes} <= {3, -signal.SIGKILL}
+    with Ledger.open(path) as ledger:
+        ledger.verify()
+        spent = {spend.query for spend in spends(ledger, "demo")}
+        sealed = {row.body["key"]: row.body["values"] for row in ledger.rows("seal")}
+    seen = {file.name.removeprefix("seen ") for file in path.parent.glob("seen *")}
+    assert seen <= spent, "whatever was drawn is spent"
+    assert len(spent) == 3, "the killed spent too, and nobody more than the budget"
+
+    codes = _run_eight(path, queries)
+    with Ledger.open(path) as ledger:
+        ledger.verify()
+        assert len(spends(ledger, "demo")) == 3
+        again = {row.body["key"]: row.body["values"] for row in ledger.rows("seal")}
+    assert again == sealed, "what was sealed is replayed, what was lost is not drawn again"
+    assert codes.count(0) == len(sealed)
 
 
 def test_the_lock_beside_the_ledger_is_private_too(path: Path) -> None:

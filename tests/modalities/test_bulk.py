@@ -168,6 +168,8 @@ def test_attacks_succeed_on_raw_and_are_printed_for_controlled(scores):
     link = scores["donor_relink.gene_matrix"]
     assert link.evidence["works"] and link.estimate > 0.8
     assert scores["group_floor.group_means"].upper == 0
+    subtracted = scores["differencing.group_means"]
+    assert subtracted.evidence["works"] and subtracted.upper == 0
 
 
 def test_the_release_is_useful(scores):

@@ -248,6 +248,16 @@ def test_only_consent_in_force_at_the_cut_date_permits(
     assert consent(tiny, [("z", "ALL", Y, ""), *rows]) == {"z", *allowed}
 
 
+def test_who_withdrew_is_written_with_the_day(tiny: Tiny) -> None:
+    rows = [("a", "ALL", Y, LATER), ("b", "ALL", Y, "some day"), ("c", "ALL", Y, "2025-01-02")]
+    assert consent(tiny, rows) == {"c"}
+    table = pd.read_parquet(tiny.home / "out" / "withdrawn.parquet").set_index("subject")["day"]
+    subject = job_of(tiny, "consent").vault.subject
+    assert set(table.index) == {subject("a"), subject("b")}
+    assert str(table[subject("a")].date()) == LATER
+    assert pd.isna(table[subject("b")])
+
+
 def test_consent_without_a_column_for_withdrawals(tiny: Tiny) -> None:
     tiny.edit(tiny.cohort, "  withdrawn_field: withdrawn_on\n", "")
     assert consent(tiny, [("a", "ALL", Y, "")]) == {"a"}

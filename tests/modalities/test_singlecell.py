@@ -148,6 +148,10 @@ def test_attacks_succeed_on_raw_and_are_printed_for_controlled(scores):
     assert surface.evidence["raw"] > 100
     assert scores["group_floor.cell_groups"].upper == 0
     assert 0 < scores["dominance.cell_groups"].upper <= 0.2
+    assert scores["reconstruction.cell_groups"].upper == 0
+    subtracted = scores["differencing.cell_groups"]
+    assert subtracted.evidence["works"] and subtracted.upper == 0
+    assert scores["reconstruction.cell_groups"].detail["numbers"] > 0
     assert scores["cell_utility.cells"].estimate > 0.9
 
 

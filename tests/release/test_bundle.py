@@ -198,6 +198,17 @@ def test_the_public_bundle_holds_no_count_and_does_not_name_what_it_lacks(world:
     assert not any("tissue" in text or "0.4321" in text for text in texts)
 
 
+def test_the_readme_says_which_answers_are_of_an_earlier_version(world: World) -> None:
+    world.build("public")
+    said = "carried forward. The answer is that of version `v0`"
+    assert said not in (world.layout.candidate("public") / "README.md").read_text()
+    change = {"supersedes": "v0", "carry_forward": ["age_counts", "tissue_counts"]}
+    release = world.config.release.model_copy(update=change)
+    object.__setattr__(world.config, "release", release)
+    world.build("public")
+    assert (world.layout.candidate("public") / "README.md").read_text().count(said) == 1
+
+
 def test_readme_and_terms_tell_a_recipient_what_to_do(world: World) -> None:
     world.build()
     readme = (world.candidate() / "README.md").read_text()

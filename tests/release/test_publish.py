@@ -23,6 +23,7 @@ STEPS = (
     "stage",
     "_copy",
     "check_staged",
+    "keep_groups",
     "reveal",
     "record_in_ledger",
     "write_releases",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sluice.code import adapters_of, code_digest, lock_digest, resources_of, script_path
 from sluice.config import Config, Layout
+from sluice.identity.lineage import lineage_digest
 from sluice.resources import shipped
 
 CONFIG = Config.load(

@@ -1,7 +1,8 @@
 """
 Score: attack the candidate for real, and measure what it is still good for.
 
-Needs   released data, facts and the plan; curated tables for each attack's positive control
+Needs   released data, facts and the plan; curated tables for each attack's positive control;
+        the vault's record of who was in the groups of published releases
 Writes  <tier>/score/<modality|joint>/, <tier>/utility/<modality|joint>/
 """
 
@@ -21,6 +22,7 @@ rule score:
     params:
         code=lambda w: code("score", w.modality),
         policy=lambda w: settings("score", w.tier, w.modality),
+        lineage=lambda w: lineage_digest(LAYOUT, w.tier),  # what was published meanwhile
         lock=LOCK,
     log:
         log("score", "{tier}", "{modality}"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from sluice.attacks.dp_audit import audit_counts, audit_means
+from sluice.config import load_release
 from sluice.config.policy import Product
 from sluice.dp.accounting import split_epsilon
 from sluice.dp.planner import Plan, refusal
@@ -18,6 +19,7 @@ from sluice.files import read_json
 from sluice.files.tables import column_types
 from sluice.jobs import Job
 from sluice.ledger.chain import Ledger
+from sluice.ledger.spends import spends
 from sluice.modalities import load
 from sluice.scores import Score
 
@@ -74,12 +76,14 @@ def measure_products(job: Job, out: Path) -> None:
     Raises
     ------
     SluiceError
-        If an individual tier failed its gates, or the ledger refuses.
+        If an individual tier failed its gates, an answer to be carried has no question, a reissue
+        has no grounds, or the ledger refuses.
     """
     settings = job.settings
     assert settings.budget is not None and settings.products is not None
     assert settings.release is not None
     _require_passed(job)
+    _require_known(settings.release.carry_forward, questions(job))
     plan = read_json(job.layout.plan("public"))
     job.note_input(job.layout.plan("public"))
     on = {name for name, state in plan["products"].items() if state["status"] == "on"}
@@ -88,8 +92,15 @@ def measure_products(job: Job, out: Path) -> None:
     carried = {q: str(release.supersedes) for q in release.carry_forward if release.supersedes}
     measured: dict[str, Measured] = {}
     with Ledger.open(job.layout.ledger) as ledger:
+        if release.reissue:
+            require_grounds(job, ledger)
         account = Account(
-            ledger, settings.budget, release.cohort, release.version, carry_from=carried
+            ledger,
+            settings.budget,
+            release.cohort,
+            release.version,
+            reissue=release.reissue,
+            carry_from=carried,
         )
         for modality in sorted({settings.products[name].modality for name in asked}):
             piece = Job(job.config, "minimize", "public", modality)
@@ -130,6 +141,17 @@ def _derived(
     return sample_rows(plan, measured[source].answer, tree, key, rounding=rounding)
 
 
+def _require_known(carried: list[str], asked: dict[str, Plan]) -> None:
+    """Refuse a misspelt name: the answer meant would be drawn anew, and spent."""
+    for name in carried:
+        if name not in asked:
+            raise SluiceError(
+                "An answer that is to be carried forward is no public question",
+                where="release file, carry_forward",
+                mend=f"the policy asks: {', '.join(sorted(asked))}",
+            )
+
+
 def _require_passed(job: Job) -> None:
     for tier in job.config.tiers:
         if tier == "public":
@@ -141,6 +163,31 @@ def _require_passed(job: Job) -> None:
                 where=f"tier {tier}",
                 mend="mend that tier first; nothing was spent",
             )
+
+
+def require_grounds(job: Job, ledger: Ledger) -> None:
+    """Refuse a reissue that replaces no public answer, or that nobody's withdrawal called for.
+
+    The reserve is there for people who leave, not for a release that came too late.
+    """
+    release = job.settings.release
+    assert release is not None
+    replaced = str(release.supersedes)
+    if not any(spend.release == replaced for spend in spends(ledger, release.cohort)):
+        raise SluiceError(
+            "There is nothing to reissue: the version that it replaces has no public answer",
+            where=f"release {release.version}, supersedes {replaced}",
+            mend="name the version whose answers are replaced, or leave `reissue` out",
+        )
+    earlier = load_release(job.config.file.parent, release.cohort, replaced)
+    days = job.read(job.layout.consent / "withdrawn.parquet")["day"]
+    since, until = pd.Timestamp(earlier.cut_date), pd.Timestamp(release.cut_date)
+    if not ((days > since) & (days <= until)).any():
+        raise SluiceError(
+            "A reissue may spend the reserve only after a withdrawal, and there is none",
+            where=f"release {release.version}, between the cut dates of both versions",
+            mend="leave `reissue` out, or check the day of the withdrawal in the consent file",
+        )
 
 
 def audit_products(job: Job) -> list[Score]:

@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import betaincinv, ndtr
-from scipy.stats import rankdata
+from scipy.special import betaincinv, ndtr, ndtri
+from scipy.stats import binom, rankdata
 
 from sluice.dp.accounting import gaussian_multiplier
 from sluice.dp.mechanisms import Steps, add_noise
@@ -136,7 +136,9 @@ def audit_counts(
 
     Gaussian noise: as :func:`audit_means`. Laplace noise: ``estimate`` is the empirical ε of the
     whole question, from how often a cell passes its count with and without the canary. For integer
-    Laplace noise this event reaches ε exactly; its interval is by Clopper and Pearson (1934).
+    Laplace noise this event reaches ε exactly; its interval is by Clopper and Pearson (1934). The
+    canary's AUC is compared with its promise too, and stands in ``detail`` with the μ of a
+    Gaussian that would give the same, so that all mechanisms are seen on one scale.
     """
     domain = {name: categories[:2] for name, categories in plan.domain.items()}
     small = replace(plan, domain=domain)
@@ -238,7 +240,7 @@ def _audit_gaussian(
 
 
 def _audit_laplace(game: Game, product: str, max_values: int, perturb: Perturb) -> Score:
-    """Compare how often a changed cell passes its count, cell by cell and pooled."""
+    """Compare how often a changed cell passes its count: cell by cell, pooled, and as an AUC."""
     tables = len(game.directions) - 1
     single = game.promise / tables
     calls = _calls(_epsilon_calls(single, tables), max_values // (4 * len(game.without)))
@@ -250,7 +252,8 @@ def _audit_laplace(game: Game, product: str, max_values: int, perturb: Perturb) 
     control = _epsilon(
         "all", game.directions["all"], game, _arms(halved, calls, add_noise), promise
     )
-    return _score(findings, [control], product, calls, game.promise, "dp_audit_epsilon")
+    auc = _auc("AUC", *_passes(game, arms), _laplace_auc(tables, single))
+    return _score(findings, [control], product, calls, game.promise, "dp_audit_epsilon", auc=auc)
 
 
 def _draw(exact: Steps, calls: int, game: Game, perturb: Perturb) -> NDArray[np.float64]:
@@ -322,6 +325,24 @@ def _epsilon(
     return Finding(name, tables * middle, tables * lower, tables * upper, tables * single)
 
 
+def _passes(game: Game, arms: Arms) -> Arms:
+    """Return in how many tables the canary's cell passes its count, call by call.
+
+    For integer Laplace noise this is the likelihood ratio of one participant more or less.
+    """
+    cells = np.flatnonzero(game.directions["all"])
+    inside, outside = ((arm[:, cells] > game.without[cells]).sum(axis=1) for arm in arms)
+    return inside.astype(np.float64), outside.astype(np.float64)
+
+
+def _laplace_auc(tables: int, single: float) -> float:
+    """Return the promised AUC of :func:`_passes`: of two binomials, p = 1/(1 + e^∓ε) a table."""
+    likely = 1 / (1 + math.exp(-single))
+    with_canary = binom.pmf(np.arange(tables + 1), tables, likely)
+    without = with_canary[::-1]
+    return float(with_canary @ (np.cumsum(without) - without / 2))
+
+
 def _binomial(hits: int, n: int) -> tuple[float, float]:
     """Return the bounds of Clopper and Pearson, kept above zero so that they have a logarithm."""
     low = float(betaincinv(hits, n - hits + 1, _TAIL)) if hits else 0.0
@@ -337,12 +358,14 @@ def _score(
     promise: float,
     limit_key: str,
     chance: float | None = None,
+    auc: Finding | None = None,
 ) -> Score:
     # The whole canary's comparison, unless another one contradicts the promise.
     contradicting = [found for found in findings if not found.covers]
     worst = max(contradicting, key=lambda found: found.distance, default=findings[0])
     noticed = all(found.lower > found.expected for found in control)
-    covers = all(found.covers for found in findings)
+    covers = all(found.covers for found in [*findings, *([auc] if auc else [])])
+    scale = {"mu": math.sqrt(2) * ndtri(auc.expected), "auc": _told(auc)} if auc else {}
     return Score(
         name="dp_audit",
         product=product,
@@ -363,6 +386,11 @@ def _score(
             "mu" if limit_key == "dp_audit" else "epsilon": promise,
             "expected": worst.expected,
             "covers": covers,
-            "comparisons": [[f.name, f.estimate, f.lower, f.upper, f.expected] for f in findings],
+            "comparisons": [_told(found) for found in findings],
+            **scale,
         },
     )
+
+
+def _told(found: Finding) -> list[str | float]:
+    return [found.name, found.estimate, found.lower, found.upper, found.expected]

@@ -79,6 +79,18 @@ class Layout:
         """Vault: old to new identifiers."""
         return self.vault_release / "crosswalk" / tier / f"{modality}.{part}.parquet"
 
+    def groups(self, tier: str, modality: str) -> Path:
+        """Vault: who is in which group of the candidate."""
+        return self.vault_release / "groups" / tier / f"{modality}.parquet"
+
+    def published_groups(self, tier: str, modality: str) -> Path:
+        """Vault: who is in which group that was published. Never changed again."""
+        return self.vault_release / "published" / tier / f"{modality}.parquet"
+
+    def published_lineage(self, tier: str) -> Path:
+        """Vault: which versions a published one was compared with."""
+        return self.vault_release / "published" / tier / "lineage.json"
+
     def masks(self, tier: str, part: str) -> Path:
         """Vault: boxes of pixels that were blanked, for whoever reviews them."""
         return self.vault_release / "masks" / tier / f"imaging.{part}.parquet"

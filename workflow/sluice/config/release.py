@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sluice.config.loader import Model
 
@@ -26,8 +26,20 @@ class Release(Model):
     carry_forward: list[str] = Field(
         default_factory=list, description="Public queries whose earlier sealed answer is kept"
     )
+    reissue: bool = Field(
+        default=False,
+        description="Replaces that version because a participant withdrew: its public answers may "
+        "spend the reserve",
+    )
     waivers: list[str] = Field(
         default_factory=list,
         description="Signed exceptions, by their names in waivers/<cohort>/; see docs/policy.md",
     )
     changes: list[str] = Field(default_factory=list, description="What changed, for recipients")
+
+    @model_validator(mode="after")
+    def _names_the_earlier(self) -> Release:
+        """Without it, an answer that was to be carried would be drawn anew, and spent."""
+        if self.supersedes is None and (self.carry_forward or self.reissue):
+            raise ValueError("supersedes beside carry_forward or reissue")
+        return self

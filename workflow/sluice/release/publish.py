@@ -21,6 +21,7 @@ from sluice.governance import approvals
 from sluice.ledger.chain import Ledger
 from sluice.release import verify as verifier
 from sluice.release.catalogue import write_catalogue
+from sluice.release.groups import keep_groups, kept_groups, refuse_another_lineage
 from sluice.release.policy import tier_policy
 
 _PUBLIC_FILE, _PUBLIC_FOLDER, _GROUP_FOLDER = 0o444, 0o755, 0o750
@@ -34,7 +35,8 @@ def publish(config: Config, tier: str) -> str:
     Raises
     ------
     SluiceError
-        If the candidate is unsigned, self-signed or altered, or the version holds other bytes.
+        If the candidate is unsigned, self-signed or altered, the version holds other bytes, or
+        another release was published since this one was scored.
     """
     store, target = config.layout.store, config.layout.published(tier)
     store.mkdir(parents=True, exist_ok=True)
@@ -46,8 +48,11 @@ def publish(config: Config, tier: str) -> str:
             done = "already published"
         else:
             _refuse_unapproved(config, tier)
+            refuse_another_lineage(config, tier)
             staging = stage(config, tier, seal)
             check_staged(staging, seal)
+            # First: a release that is out must never be missing from the next one's lineage.
+            keep_groups(config, tier)
             reveal(staging, target)
             done = "published"
         record_in_ledger(config, tier, seal)
@@ -125,7 +130,7 @@ def reveal(staging: Path, target: Path) -> None:
 
 
 def record_in_ledger(config: Config, tier: str, seal: dict[str, Any]) -> None:
-    """Append the publication to the ledger, once."""
+    """Append the publication to the ledger, once, with digests of the groups that it shows."""
     layout = config.layout
     body = {
         "cohort": layout.cohort,
@@ -136,7 +141,7 @@ def record_in_ledger(config: Config, tier: str, seal: dict[str, Any]) -> None:
     once = f"publish:{sha256_json(body)}"
     with Ledger.open(layout.ledger) as ledger, ledger.transaction():
         if ledger.find(once) is None:
-            ledger.append("publish", body, key=once)
+            ledger.append("publish", body | {"groups": kept_groups(config, tier)}, key=once)
 
 
 def write_releases(store: Path) -> None:

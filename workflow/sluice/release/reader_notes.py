@@ -43,6 +43,11 @@ def write_readme(
         budget=rules.budget,
         reasons={m: p.reason for m, p in sorted(rules.modalities.items()) if m in modalities},
         released=[p for _, p in sorted(products.items()) if p["status"] == "released"],
+        carried=[
+            p
+            for name, p in sorted(products.items())
+            if name in release.carry_forward and p["status"] == "released"
+        ],
         withheld=[p for _, p in sorted(products.items()) if p["status"] != "released"],
         tables={_variable(f): f for f in files if f.endswith(".parquet")},
         matrices={_variable(f): f for f in files if f.endswith(".h5ad")},

@@ -15,7 +15,7 @@ from sluice.expression.write import write_h5ad
 from sluice.identity import Pseudonyms
 from sluice.jobs import Job
 from sluice.modalities.bulk.settings import BulkSettings, individual_settings
-from sluice.modalities.shared.groups import only_planned, set_scores
+from sluice.modalities.shared.groups import averaged, only_planned, set_scores
 from sluice.modalities.shared.h5ad import (
     ReleasedMatrix,
     file_words,
@@ -24,6 +24,7 @@ from sluice.modalities.shared.h5ad import (
     released_fields,
     write_crosswalk,
 )
+from sluice.modalities.shared.lineage import GroupValues, subjects_behind, write_groups
 from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
 
 _BLOCK = 256
@@ -43,12 +44,15 @@ def apply(job: Job, out: Path) -> None:
     samples = samples[samples["subject"].isin(kept_subjects(job))].reset_index(drop=True)
     genes = job.read(folder / "genes.parquet")
     maps = job.pseudonyms()
+    told: list[GroupValues] = []
     if job.settings.source == "controlled":
         if product_is_on(job, "group_means"):
             path = job.layout.data("controlled", "bulk", "all") / "expression.h5ad"
             fields = released_fields(job, "samples", samples, maps)
             keys = fields.assign(subject=samples["subject"]).set_index(samples["sample_id"])
-            _write_means(job, out, open_released(path), keys, genes, plan, settings)
+            told = _write_means(job, out, open_released(path), keys, genes, plan, settings)
+        subjects = subjects_behind(job, maps, samples["subject"]) if told else {}
+        write_groups(job, "group_means", told, subjects, settings.decimals)
         write_crosswalk(job, set(), maps)
         return
     if not product_is_on(job, "gene_matrix"):
@@ -58,9 +62,11 @@ def apply(job: Job, out: Path) -> None:
         obs = _write_matrix(job, path, samples, genes, maps, settings.decimals)
         if product_is_on(job, "group_means"):
             keys = obs.rename(columns={"person": "subject"})
-            _write_means(job, out, open_released(path), keys, genes, plan, settings)
+            told = _write_means(job, out, open_released(path), keys, genes, plan, settings)
         job.contents[path.name] = h5ad_digest(path)
         job.counts["samples released"] += len(samples)
+    subjects = subjects_behind(job, maps, samples["subject"])
+    write_groups(job, "group_means", told, subjects, settings.decimals)
     named = {"original": samples["sample_id"], "new": samples["sample_id"].map(maps.item)}
     items = samples[["subject"]].assign(**named)
     write_crosswalk(job, set(samples["subject"]), maps, ("sample", items))
@@ -114,10 +120,11 @@ def _write_means(
     genes: pd.DataFrame,
     plan: dict[str, Any],
     settings: BulkSettings,
-) -> None:
+) -> list[GroupValues]:
     """Write the means of the planned sets over the planned groups: a function of the matrix.
 
     ``keys`` is indexed by the matrix's row names and holds ``subject`` and the group columns.
+    Returns what was averaged.
     """
     by = list(plan["groups"]["by"])
     there = keys.dropna(subset=by)
@@ -130,3 +137,4 @@ def _write_means(
     job.write(out / "group_means.parquet", table[[*by, "feature", "mean", "donors"]])
     job.counts["group means released"] += len(table)
     job.counts["group means refused"] += sum(found.refused.values())
+    return averaged(there, scores, by, table[by].drop_duplicates(), plan["sets"])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from sluice.attacks.differencing import CONTROL_DONORS
 from sluice.attacks.relink import relink
 from sluice.attacks.traits import infer_traits
 from sluice.expression.aggregate import Floors, effective_dimension
@@ -15,7 +16,7 @@ from sluice.modalities.bulk.profiles import Profiles, profiles
 from sluice.modalities.bulk.settings import individual_settings
 from sluice.modalities.shared.groups import (
     DonorGroup,
-    dimension_score,
+    averaged,
     floor_faults,
     floor_score,
     log_rows,
@@ -23,6 +24,7 @@ from sluice.modalities.shared.groups import (
     set_scores,
 )
 from sluice.modalities.shared.h5ad import ReleasedMatrix, open_released
+from sluice.modalities.shared.lineage import GroupValues, lineage_scores
 from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
 from sluice.scores import Score
 
@@ -92,21 +94,39 @@ def _means(job: Job) -> list[Score]:
     matrix, keys = _behind(job)
     by = list(plan["groups"]["by"])
     faults = floor_faults(table, keys, by, Floors(settings.min_donors))
-    donors, groups = keys["donor"].nunique(), len(table[by].drop_duplicates())
-    found = [floor_score(faults, donors, groups, "group_means")]
-    if job.settings.source == "controlled":
-        genes = job.read(job.layout.minimize(job.tier, "bulk", "all") / "genes.parquet")["gene_id"]
-        rows, every = keys["row"].to_numpy(), range(len(matrix.genes))
-        released = set_scores(matrix.source, rows, sorted(genes), plan["sets"])
-        raw = np.vstack(list(log_rows(matrix.source, rows, every)))
-        groups_of = [_group(keys, by, label, released, raw) for label in plan["groups"]["kept"]]
-        found += membership_scores(groups_of, settings.decimals, "group_means")
-        sizes = [
-            (effective_dimension(g.released[g.members], settings.decimals), int(g.members.sum()))
-            for g in groups_of
-        ]
-        found.append(dimension_score(sizes, "group_means"))
-    return found
+    donors, groups = keys["donor"].nunique(), table[by].drop_duplicates()
+    found = [floor_score(faults, donors, len(groups), "group_means")]
+    genes = job.read(job.layout.minimize(job.tier, "bulk", "all") / "genes.parquet")["gene_id"]
+    rows, every = keys["row"].to_numpy(), range(len(matrix.genes))
+    released = set_scores(matrix.source, rows, sorted(genes), plan["sets"])
+    told = averaged(keys, released, by, groups, plan["sets"])
+    numbers = {(g.measure, g.group): effective_dimension(g.values, settings.decimals) for g in told}
+    control = _control(matrix, keys, by, groups, told)
+    judged = lineage_scores(
+        job, "group_means", settings.min_donors, settings.decimals, numbers, *control
+    )
+    if job.settings.source != "controlled":
+        return [*found, *(score for score in judged if score.name == "differencing")]
+    raw = np.vstack(list(log_rows(matrix.source, rows, every)))
+    groups_of = [_group(keys, by, label, released, raw) for label in plan["groups"]["kept"]]
+    return [*found, *membership_scores(groups_of, settings.decimals, "group_means"), *judged]
+
+
+def _control(
+    matrix: ReleasedMatrix,
+    keys: pd.DataFrame,
+    by: list[str],
+    groups: pd.DataFrame,
+    told: list[GroupValues],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return donors x all genes, and x sets, of some donors of the largest group."""
+    place = max(range(len(told)), key=lambda number: len(told[number].donors))
+    some = told[place].donors[:CONTROL_DONORS]
+    mine = keys[keys["donor"].isin(some)].reset_index(drop=True)
+    every = range(len(matrix.genes))
+    raw = np.vstack(list(log_rows(matrix.source, mine["row"].to_numpy(), every)))
+    of_group = averaged(mine, raw, by, groups.iloc[[place]], matrix.genes)[0]
+    return of_group.values, told[place].values[: len(some)]
 
 
 def _behind(job: Job) -> tuple[ReleasedMatrix, pd.DataFrame]:

@@ -16,10 +16,13 @@ from sluice.modalities.shared.rawfiles import source_format, source_path
 from sluice.modalities.shared.rawtables import read_raw_table
 
 TIERS = ("public", "registered", "controlled")
+_FOR_GOOD = pd.Timestamp("2262-01-01")
 
 
 def write_consent(job: Job, out: Path) -> None:
     """Write ``subject, modality, tier, allowed, duo`` as of the release's cut date.
+
+    Beside it, ``subject, day`` of those whose withdrawal is in force (no day: it cannot be dated).
 
     The latest row signed on or before the cut date counts. A withdrawal on or before it, in
     whichever row, removes everything unless consent was signed again after that day. Rows that
@@ -41,7 +44,7 @@ def write_consent(job: Job, out: Path) -> None:
             where=f"source {rules.file}, row {int(unknown.to_numpy().argmax()) + 2}",
             mend="add it under `consent: codes:` or mend the row",
         )
-    latest = _in_force(job, table, pd.Timestamp(job.settings.cut_date))
+    latest, gone = _in_force(job, table, pd.Timestamp(job.settings.cut_date))
     rows = []
     for participant, code in zip(latest["participant"], latest["code"], strict=True):
         permitted = rules.codes[code]
@@ -55,10 +58,18 @@ def write_consent(job: Job, out: Path) -> None:
     consent = pd.DataFrame(rows, columns=["subject", "modality", "tier", "allowed", "duo"])
     job.counts["participants with consent"] += int(consent["subject"].nunique())
     write_table(out / "consent.parquet", consent.sort_values(["subject", "modality", "tier"]))
+    left = pd.DataFrame({"subject": gone["participant"].map(job.vault.subject), "day": gone["day"]})
+    left = left.astype({"subject": object, "day": "datetime64[us]"}).sort_values("subject")
+    write_table(out / "withdrawn.parquet", left)
 
 
-def _in_force(job: Job, table: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
-    """Return ``participant, code`` of each consent that holds at the cut date."""
+def _in_force(
+    job: Job, table: pd.DataFrame, cut: pd.Timestamp
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return ``participant, code`` of each consent that holds at the cut date.
+
+    And ``participant, day`` of each that would, had it not been withdrawn.
+    """
     rules, calendar = job.settings.consent, job.settings.calendar
     assert rules is not None and calendar is not None
     written = table[rules.signed_field]
@@ -78,14 +89,15 @@ def _in_force(job: Job, table: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
     signed = rows[(rows["signed"] <= cut) & ~rows["participant"].isin({*unclear, None})]
     latest = signed.sort_values(["signed", "row"]).groupby("participant").tail(1)
     if rules.withdrawn_field is None:
-        return latest
+        return latest, latest[:0].assign(day=pd.Series(dtype="datetime64[us]"))
     said = table[rules.withdrawn_field]
     day = pd.to_datetime(said, format=calendar.date_format, errors="coerce")
     # A withdrawal that cannot be dated is taken as in force for good.
-    ends = rows.assign(day=day.fillna(pd.Timestamp("2262-01-01")))[said.notna() & ~(day > cut)]
-    ended = latest["signed"] <= latest["participant"].map(ends.groupby("participant")["day"].max())
+    ends = rows.assign(day=day.fillna(_FOR_GOOD))[said.notna() & ~(day > cut)]
+    last = latest["participant"].map(ends.groupby("participant")["day"].max())
+    ended = latest["signed"] <= last
     job.counts["withdrawn at the cut date"] += int(ended.sum())
-    return latest[~ended]
+    return latest[~ended], latest.assign(day=last.where(last != _FOR_GOOD))[ended]
 
 
 def permitted(job: Job) -> set[str]:

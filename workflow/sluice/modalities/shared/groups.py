@@ -19,6 +19,7 @@ from sluice.expression.genes import gene_sets
 from sluice.expression.singlecell import CellSource
 from sluice.expression.values import log_normalise
 from sluice.jobs import Job
+from sluice.modalities.shared.lineage import GroupValues
 from sluice.scores import Score
 
 _CONTROL = 10
@@ -77,6 +78,28 @@ def planned_groups(
     zeros = np.zeros((len(there), 1))
     found = group_means(there, zeros, ["any"], by, floors, within=within, decimals=0)
     return Released(found.table[list(by)].drop_duplicates(), found.refused)
+
+
+def averaged(
+    keys: pd.DataFrame,
+    scores: np.ndarray,
+    by: Sequence[str],
+    groups: pd.DataFrame,
+    sets: Sequence[str],
+) -> list[GroupValues]:
+    """Return each group's donors and what stands for each in its mean: the donor's own mean.
+
+    ``keys`` has ``donor`` and the columns of ``by``, one row a row of ``scores``; ``groups`` names
+    those wanted.
+    """
+    table = pd.DataFrame(scores, columns=list(sets)).assign(donor=keys["donor"].to_numpy())
+    found = []
+    for label in groups[list(by)].itertuples(index=False):
+        inside = (keys[list(by)] == tuple(label)).all(axis=1).to_numpy()
+        means = table[inside].groupby("donor", sort=True).mean()
+        name = " / ".join(map(str, label))
+        found.append(GroupValues("means", name, list(means.index), means.to_numpy(), list(sets)))
+    return found
 
 
 def only_planned(table: pd.DataFrame, by: Sequence[str], planned: list[list[str]]) -> pd.DataFrame:
@@ -143,8 +166,7 @@ def floor_score(faults: int, donors: int, groups: int, product: str) -> Score:
         faults,
         donors,
         "which groups were published and how many donors each has",
-        "Groups under the floor of donors, inside or outside, counted anew from the released rows; "
-        "differences to earlier releases are not compared.",
+        "Groups under the floor of donors, inside or outside, counted anew from the released rows.",
         groups=groups,
     )
 
@@ -176,18 +198,3 @@ def membership_scores(groups: Sequence[DonorGroup], decimals: int, product: str)
         if (~group.members).sum() >= _FEWEST_OUTSIDERS
     ]
     return [max(found, key=lambda score: score.upper)] if found else []
-
-
-def dimension_score(dimensions: Sequence[tuple[int, int]], product: str) -> Score:
-    """Return ``effective_dimension``: independent numbers a donor, the largest of the shares.
-
-    ``dimensions`` holds (independent numbers, donors behind them).
-    """
-    return count_score(
-        "effective_dimension",
-        product,
-        max((numbers / donors for numbers, donors in dimensions if donors), default=0.0),
-        min((donors for _, donors in dimensions), default=0),
-        "the published numbers and how many donors are behind them",
-        "Independent numbers a donor, of this release alone; the worst group.",
-    )

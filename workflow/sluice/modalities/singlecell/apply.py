@@ -24,7 +24,9 @@ from sluice.modalities.shared.h5ad import (
     released_fields,
     write_crosswalk,
 )
+from sluice.modalities.shared.lineage import GroupValues, subjects_behind, write_groups
 from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
+from sluice.modalities.singlecell.released import averaged_groups
 from sluice.modalities.singlecell.settings import CellSettings, individual_settings
 from sluice.modalities.singlecell.sources import FileRecord, open_recorded, read_records
 
@@ -49,11 +51,14 @@ def apply(job: Job, out: Path) -> None:
     genes = job.read(folder / "genes.parquet")
     maps = job.pseudonyms()
     groups_on = product_is_on(job, "cell_groups")
+    told: list[GroupValues] = []
     if job.settings.source == "controlled":
         if groups_on:
             path = job.layout.data("controlled", "singlecell", "all") / _MAIN
             typed = cells.assign(donor=cells["subject"], row=cells["cell_row"])
-            _write_groups(job, out, path, typed, genes["gene_id"].tolist(), plan, settings)
+            told = _write_groups(job, out, path, typed, genes["gene_id"].tolist(), plan, settings)
+        subjects = subjects_behind(job, maps, cells["subject"]) if told else {}
+        write_groups(job, "cell_groups", told, subjects, settings.decimals)
         write_crosswalk(job, set(), maps)
         return
     named = pd.DataFrame(columns=["subject", "original", "new"], dtype=object)
@@ -69,7 +74,9 @@ def apply(job: Job, out: Path) -> None:
         if groups_on:
             main = open_released(out / _MAIN)
             typed = main.obs.assign(donor=main.obs["person"], row=range(len(main.obs)))
-            _write_groups(job, out, out / _MAIN, typed, main.genes, plan, settings)
+            told = _write_groups(job, out, out / _MAIN, typed, main.genes, plan, settings)
+    subjects = subjects_behind(job, maps, cells["subject"])
+    write_groups(job, "cell_groups", told, subjects, settings.decimals)
     write_crosswalk(job, set(named["subject"]), maps, ("barcode", named))
 
 
@@ -177,10 +184,10 @@ def _write_groups(
     genes: list[str],
     plan: dict[str, Any],
     settings: CellSettings,
-) -> None:
+) -> list[GroupValues]:
     """Write proportions of types and means of sets by type: functions of the released cells.
 
-    ``cells`` holds ``donor, row, cell_type`` of the h5ad at ``path``.
+    ``cells`` holds ``donor, row, cell_type`` of the h5ad at ``path``. Returns what was averaged.
     """
     job.note_input(path)
     typed = cells.dropna(subset=[_TYPE])
@@ -202,3 +209,5 @@ def _write_groups(
     job.write(out / "group_means.parquet", table[[*by, "feature", "mean", "donors"]])
     job.counts["proportions released"] += len(shares)
     job.counts["group means released"] += len(table)
+    types = list(table[_TYPE].drop_duplicates())
+    return averaged_groups(bulk.keys, scores, names, types, typed, list(shares[_TYPE]), settings)

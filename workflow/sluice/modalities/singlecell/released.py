@@ -10,8 +10,12 @@ import pandas as pd
 from sluice.expression.singlecell import CellSource
 from sluice.jobs import Job
 from sluice.modalities.shared.h5ad import ReleasedMatrix, open_released, read_crosswalk
+from sluice.modalities.shared.lineage import GroupValues
 from sluice.modalities.shared.plan import read_plan
+from sluice.modalities.singlecell.settings import CellSettings
 from sluice.modalities.singlecell.sources import FileRecord, open_recorded, read_records
+
+_TYPE = "cell_type"
 
 
 @dataclass(frozen=True)
@@ -68,3 +72,44 @@ def _pair(
     matched = matched.rename(columns={"subject": "donor"}).sort_values("row")
     columns = ["row", "file_id", "cell_row", "donor"]
     return CellPairs(name, matrix, raw, matched[columns].reset_index(drop=True))
+
+
+def averaged_groups(
+    keys: pd.DataFrame,
+    scores: np.ndarray,
+    names: list[str],
+    types: list[str],
+    cells: pd.DataFrame,
+    shared: list[str],
+    settings: CellSettings,
+) -> list[GroupValues]:
+    """Return what stands for each donor in the published means and proportions.
+
+    Parameters
+    ----------
+    keys, scores, names
+        ``donor, cell_type`` and the set scores of each, one column a name.
+    types
+        Those whose means are published.
+    cells
+        ``donor, cell_type`` of every typed cell.
+    shared
+        Those whose proportions are published.
+    """
+    found = []
+    for kind in types:
+        own = np.asarray(keys[_TYPE] == kind)
+        donors = keys.loc[own, "donor"].tolist()
+        found.append(GroupValues(f"means of {kind}", "all", donors, scores[own], names))
+    shares = proportions(cells, settings.min_cells)
+    if shared:
+        values = shares[shared].to_numpy()
+        found.append(GroupValues("proportions", "all", list(shares.index), values, shared))
+    return found
+
+
+def proportions(cells: pd.DataFrame, min_cells: int) -> pd.DataFrame:
+    """Return donors x cell types: each donor's proportions, above the floor of cells."""
+    counts = pd.crosstab(cells["donor"], cells[_TYPE])
+    counts = counts[counts.sum(axis=1) >= min_cells]
+    return counts.div(counts.sum(axis=1), axis=0)

@@ -9,6 +9,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from sluice.attacks.differencing import CONTROL_DONORS
+from sluice.attacks.reconstruction import reconstruction
 from sluice.attacks.relink import relink
 from sluice.expression.aggregate import effective_dimension, pseudobulk, set_means
 from sluice.files.tables import read_table
@@ -17,14 +19,14 @@ from sluice.modalities.shared.groups import (
     DonorGroup,
     chosen_sets,
     count_score,
-    dimension_score,
     floor_faults,
     floor_score,
     membership_scores,
 )
 from sluice.modalities.shared.h5ad import open_released, read_crosswalk
+from sluice.modalities.shared.lineage import lineage_scores
 from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
-from sluice.modalities.singlecell.released import CellPairs, cell_pairs
+from sluice.modalities.singlecell.released import CellPairs, averaged_groups, cell_pairs
 from sluice.modalities.singlecell.settings import CellSettings, individual_settings
 from sluice.scores import Score
 
@@ -187,9 +189,7 @@ def _groups(job: Job) -> list[Score]:
             "Largest share of one donor in a group's cells, counted anew from the released cells.",
         ),
     ]
-    if job.settings.source == "controlled":
-        found += _attacked(job, cells, shares, settings)
-    return found
+    return [*found, *_attacked(job, cells, means, shares, settings)]
 
 
 def _cells_behind(job: Job) -> pd.DataFrame:
@@ -223,35 +223,44 @@ def _largest_share(
 
 
 def _attacked(
-    job: Job, cells: pd.DataFrame, shares: pd.DataFrame, settings: CellSettings
+    job: Job, cells: pd.DataFrame, means: pd.DataFrame, shares: pd.DataFrame, settings: CellSettings
 ) -> list[Score]:
-    """Attack the means of each type, and count the independent numbers that a donor is behind."""
+    """Attack what was published of groups; means by type only in a tier that judges them."""
     plan = read_plan(job)["modalities"]["singlecell"]
     matrix = open_released(job.layout.data("controlled", "singlecell", "all") / "cells.h5ad")
     bulk = pseudobulk(matrix.source, cells, ["donor", _TYPE], floor=settings.min_cells, log=True)
     genes = job.read(job.layout.minimize(job.tier, "singlecell", "all") / "genes.parquet")
     wanted = sorted(genes["gene_id"].unique())
     place = {gene: number for number, gene in enumerate(matrix.genes)}
-    columns = [place[gene] for gene in wanted]
+    columns = [place[gene] for gene in wanted if gene in place]
+    measured = [gene for gene in wanted if gene in place]
     sets = chosen_sets(plan["sets"])
-    scores, _ = set_means(bulk.values[:, columns], wanted, sets, min_genes=1)
+    scores, names = set_means(bulk.values[:, columns], measured, sets, min_genes=1)
+    types = list(means[_TYPE].drop_duplicates())
+    told = averaged_groups(bulk.keys, scores, names, types, cells, list(shares[_TYPE]), settings)
+    numbers = {(g.measure, g.group): effective_dimension(g.values, settings.decimals) for g in told}
+    everybody = bulk.values[np.asarray(bulk.keys[_TYPE] == _commonest(bulk.keys))]
+    largest = max(told, key=lambda group: len(group.donors))
+    judged = lineage_scores(
+        job,
+        "cell_groups",
+        settings.min_donors,
+        settings.decimals,
+        numbers,
+        everybody[:CONTROL_DONORS],
+        largest.values[:CONTROL_DONORS],
+    )
+    parts = reconstruction([group.values for group in told], "cell_groups")
+    if job.settings.source != "controlled":
+        return [parts, *(score for score in judged if score.name == "differencing")]
     of_type = [np.asarray(bulk.keys[_TYPE] == kind) for kind in plan["groups"]["means"]]
     groups = [
         DonorGroup(scores[own], bulk.values[own], np.ones(own.sum(), dtype=bool)) for own in of_type
     ]
-    published = [group.released for group in groups if sets]
-    published.append(_proportions(cells, settings)[shares[_TYPE].tolist()].to_numpy())
-    # The same donors are behind all of them: numbers add up, and the smallest group counts.
-    numbers = sum(effective_dimension(values, settings.decimals) for values in published)
-    smallest = min(len(values) for values in published)
-    return [
-        *membership_scores(groups if sets else [], settings.decimals, "cell_groups"),
-        dimension_score([(numbers, smallest)], "cell_groups"),
-    ]
+    found = membership_scores(groups if sets else [], settings.decimals, "cell_groups")
+    return [*found, parts, *judged]
 
 
-def _proportions(cells: pd.DataFrame, settings: CellSettings) -> pd.DataFrame:
-    """Return donors x cell types: each donor's proportions, above the floor of cells."""
-    counts = pd.crosstab(cells["donor"], cells[_TYPE])
-    counts = counts[counts.sum(axis=1) >= settings.min_cells]
-    return counts.div(counts.sum(axis=1), axis=0)
+def _commonest(keys: pd.DataFrame) -> str:
+    """Return the cell type that most donors have."""
+    return str(keys[_TYPE].value_counts().idxmax())
