@@ -186,6 +186,20 @@ SCENARIOS = (
         _COUNT,
     ),
     Scenario(
+        "reconstruction",
+        "the own share in a published number, and wants another donor's",
+        "group",
+        _COUNT,
+        "Green, Ritchie and Smith 2021",
+    ),
+    Scenario(
+        "differencing",
+        "every published release of the tier, and who is in which of its groups",
+        "group",
+        "one donor at a time left out of the candidate's own groups",
+        "Prange 1962",
+    ),
+    Scenario(
         "effective_dimension",
         "all published numbers of a group and how many donors are behind them",
         "group",
