@@ -1,13 +1,13 @@
-"""Single-cell matrices on disk, read by rows without loading them.
+"""Single-cell matrices on disk, read in one pass without loading them.
 
 h5ad (X, raw or a layer; CSR, CSC or dense) and 10x (``matrix.mtx`` folder or ``.h5``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -18,7 +18,15 @@ from scipy import sparse
 
 from sluice.errors import SluiceError
 from sluice.expression import tenx
-from sluice.expression.bands import ByBands, Triplets
+from sluice.expression.stream import (
+    MEMORY,
+    Piece,
+    ahead,
+    as_they_come,
+    entries_within,
+    narrowed,
+    rearranged,
+)
 from sluice.expression.values import ValueKind, check_kind, check_values
 
 CellFormat = Literal["h5ad", "10x_mtx", "10x_h5"]
@@ -26,11 +34,17 @@ CellFormat = Literal["h5ad", "10x_mtx", "10x_h5"]
 _CACHE_BYTES = 64 << 20
 
 
-class Rows(Protocol):
-    """Whatever can give chosen rows of a cells x genes matrix."""
+class Entries(Protocol):
+    """Whatever can give all entries of a cells x genes matrix, in an order of its own."""
 
-    def read(self, rows: np.ndarray) -> sparse.csr_matrix:
-        """Return the rows, in ascending order as given."""
+    number: int
+    by_row: bool
+
+    def pieces(self, size: int, first: int, last: int) -> Iterator[Piece]:
+        """Yield the entries of rows ``first`` to ``last``, about ``size`` at a time.
+
+        Those of other rows may come along. ``by_row``: rows come whole and in ascending order.
+        """
         ...
 
 
@@ -84,24 +98,63 @@ class CellSource:
         with _open(self.path) as file:
             return _plain(file["obs"][name])
 
-    def iter_rows(self, rows: np.ndarray, block: int = 4096) -> Iterator[sparse.csr_matrix]:
-        """Yield the given rows, in the order given, ``block`` at a time, checked.
+    def iter_rows(
+        self,
+        rows: np.ndarray,
+        block: int = 4096,
+        *,
+        columns: Sequence[int] | np.ndarray | None = None,
+        memory: int = MEMORY,
+        folder: Path | None = None,
+    ) -> Iterator[sparse.csr_matrix]:
+        """Yield the given rows, in the order given, at most ``block`` at a time, checked.
 
-        Values are float32 where they were, else float64. Memory: one block; for a matrix stored
-        by columns or as triplets one band of it (see :mod:`sluice.expression.bands`).
+        The file is read once, from the first row asked for to the last. Values are float32 where
+        they were (small counts always), else float64; columns ascend within a row.
+
+        Parameters
+        ----------
+        rows
+            Numbers of cells, each at most once.
+        columns
+            Numbers of genes, each at most once, in the order wanted; default: all.
+        memory
+            Bytes that entries may take at once (see :mod:`sluice.expression.stream`).
+        folder
+            Where entries wait that cannot be handed on as they come.
         """
-        wanted = np.asarray(rows, dtype=np.int64)
-        if len(wanted) and (wanted.min() < 0 or wanted.max() >= self.n_cells):
-            raise SluiceError("A selected cell is not in its file", where=self.fmt)
-        with self._rows() as reader:
-            for start in range(0, len(wanted), block):
-                part = wanted[start : start + block]
-                ascending, back = np.unique(part, return_inverse=True)
-                matrix = reader.read(ascending)
-                where = f"cells {start + 1} to {start + len(part)} of the selection"
-                check_values(matrix.data, self.value_kind, where)
-                matrix = matrix if len(back) == 0 else matrix[back]
-                yield matrix if self._kept_genes is None else matrix[:, self._kept_genes]
+        row_place = _places(rows, self.n_cells)
+        chosen = np.arange(len(self.genes)) if columns is None else np.array(columns, dtype=int)
+        width = len(chosen)
+        if self._kept_genes is not None:
+            chosen = np.flatnonzero(self._kept_genes)[chosen]
+        column_place = _places(chosen, self._width)
+        if len(rows) == 0:
+            return
+        first, last = int(np.min(rows)), int(np.max(rows))
+        with self._entries() as entries:
+            found = ahead(entries.pieces(entries_within(memory), first, last))
+            pieces = (narrowed(self._sound(piece), row_place, column_place) for piece in found)
+            if entries.by_row and (np.diff(rows) > 0).all():
+                matrices = as_they_come(pieces, width)
+            else:
+                mean = entries.number / self.n_cells
+                matrices = rearranged(pieces, (len(rows), width), mean, memory, folder)
+            for matrix in matrices:
+                for start in range(0, matrix.shape[0], block):
+                    yield matrix[start : start + block] if matrix.shape[0] > block else matrix
+
+    def _sound(self, piece: Piece) -> Piece:
+        """Return the piece as it is, if it can be part of the matrix."""
+        if len(piece.columns) == 0:
+            return piece
+        if piece.columns.min() < 0 or piece.columns.max() >= self._width:
+            raise _disagree("sparse matrix")
+        where = f"cells {piece.rows.min() + 1} to {piece.rows.max() + 1} of the file"
+        check_values(piece.values, self.value_kind, where)
+        if piece.values.dtype in (np.float32, np.float64):
+            return piece
+        return replace(piece, values=piece.values.astype(np.float64))
 
     def surface(self) -> list[Slot]:
         """List every slot of the file, by name only: what the inventory must give a role."""
@@ -111,16 +164,15 @@ class CellSource:
             return list(_slots(file))
 
     @contextmanager
-    def _rows(self) -> Iterator[Rows]:
+    def _entries(self) -> Iterator[Entries]:
         if self.fmt == "10x_mtx":
-            shape = (self.n_cells, self._width)
-            yield ByBands(shape, lambda: tenx.triplets(self.path))
+            yield _Triplets(self.path, self.n_cells, self._width)
             return
         with _open(self.path) as file:
             if self.fmt == "10x_h5":
-                yield _Compressed(file["matrix"], (self.n_cells, self._width))
+                yield _ByRows(file["matrix"], self.n_cells)
             else:
-                yield _h5ad_rows(file[_matrix_path(self.layer)], (self.n_cells, self._width))
+                yield _h5ad_entries(file[_matrix_path(self.layer)], self.n_cells)
 
     @property
     def _width(self) -> int:
@@ -208,73 +260,136 @@ def _open_h5ad(path: Path, file: h5py.File, layer: str, value_kind: ValueKind) -
     return CellSource(path, "h5ad", layer, value_kind, n_cells, genes, columns)
 
 
-def _h5ad_rows(item: h5py.Dataset | h5py.Group, shape: tuple[int, int]) -> Rows:
+def _places(chosen: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
+    """Return for each of ``size`` numbers its place among those chosen, or -1."""
+    wanted = np.asarray(chosen, dtype=np.int64)
+    if len(wanted) and (wanted.min() < 0 or wanted.max() >= size):
+        raise SluiceError("A selected cell or gene is not in its file", where="cell matrix")
+    places = np.full(size, -1, dtype=np.int32)
+    places[wanted] = np.arange(len(wanted), dtype=np.int32)
+    if (places >= 0).sum() != len(wanted):
+        raise SluiceError("A cell or gene is selected twice", where="cell matrix")
+    return places
+
+
+def _h5ad_entries(item: h5py.Dataset | h5py.Group, n_cells: int) -> Entries:
     if isinstance(item, h5py.Dataset):
         return _Dense(item)
     encoding = str(item.attrs.get("encoding-type", ""))
     if encoding == "csr_matrix":
-        return _Compressed(item, shape)
+        return _ByRows(item, n_cells)
     if encoding == "csc_matrix":
-        return ByBands(shape, lambda: _csc_triplets(item))
+        return _ByColumns(item, n_cells)
     raise SluiceError("A cell matrix has an encoding that is not read", where="h5ad")
 
 
 class _Compressed:
-    """Rows of a matrix stored as data, indices, indptr by row (10x stores cells the same way)."""
+    """A matrix stored as data, indices and indptr."""
 
-    def __init__(self, group: h5py.Group, shape: tuple[int, int]) -> None:
+    by_row: bool
+
+    def __init__(self, group: h5py.Group, lines: int) -> None:
         self._data, self._indices = group["data"], group["indices"]
         self._indptr = group["indptr"][:].astype(np.int64)
-        self._width = shape[1]
-        sound = len(self._indptr) == shape[0] + 1 and self._indptr[0] == 0
+        sound = len(self._indptr) == lines + 1 and self._indptr[0] == 0
         sound = sound and bool((np.diff(self._indptr) >= 0).all())
         if not (sound and self._indptr[-1] == len(self._data) == len(self._indices)):
             raise _disagree("sparse matrix")
+        self.number = int(self._indptr[-1])
 
-    def read(self, rows: np.ndarray) -> sparse.csr_matrix:
-        """Return ascending rows; neighbours are read in one go."""
-        runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)
-        spans = [(self._indptr[run[0]], self._indptr[run[-1] + 1]) for run in runs if len(run)]
-        data = [self._data[start:stop] for start, stop in spans]
-        indices = [self._indices[start:stop] for start, stop in spans]
-        lengths = self._indptr[rows + 1] - self._indptr[rows]
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        return _csr(data, indices, indptr, self._width)
+    def _lines(
+        self, size: int, first: int, last: int
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield (first line, lengths, indices, values) of lines, about ``size`` entries at a time.
+
+        A line is a row or a column; one that has more entries comes alone.
+        """
+        start = first
+        while start <= last:
+            limit = self._indptr[start] + size
+            stop = int(np.searchsorted(self._indptr, limit, side="right")) - 1
+            stop = min(max(stop, start + 1), last + 1)
+            span = slice(int(self._indptr[start]), int(self._indptr[stop]))
+            lengths = np.diff(self._indptr[start : stop + 1])
+            yield start, lengths, self._indices[span], self._data[span]
+            start = stop
 
 
-def _csr(
-    data: list[np.ndarray], indices: list[np.ndarray], indptr: np.ndarray, width: int
-) -> sparse.csr_matrix:
-    values = np.concatenate(data) if data else np.zeros(0, dtype=np.float32)
-    places = np.concatenate(indices).astype(np.int64) if indices else np.zeros(0, dtype=np.int64)
-    if len(places) and (places.min() < 0 or places.max() >= width):
+class _ByRows(_Compressed):
+    """Rows one after the other (10x stores cells the same way)."""
+
+    by_row = True
+
+    def pieces(self, size: int, first: int, last: int) -> Iterator[Piece]:
+        """Yield whole rows."""
+        for start, lengths, indices, values in self._lines(size, first, last):
+            yield Piece(np.arange(start, start + len(lengths)), lengths, indices, values)
+
+
+class _ByColumns(_Compressed):
+    """Columns one after the other."""
+
+    by_row = False
+
+    def __init__(self, group: h5py.Group, n_cells: int) -> None:
+        self._n_cells, self._width = n_cells, int(group.attrs["shape"][1])
+        super().__init__(group, self._width)
+
+    def pieces(self, size: int, first: int, last: int) -> Iterator[Piece]:
+        """Yield every row's part of some columns."""
+        for start, lengths, indices, values in self._lines(size, 0, self._width - 1):
+            columns = np.repeat(np.arange(start, start + len(lengths), dtype=np.int32), lengths)
+            yield _by_row(indices, columns, values, self._n_cells)
+
+
+class _Triplets:
+    """A 10x folder: (cell, feature, value) in any order."""
+
+    by_row = False
+
+    def __init__(self, folder: Path, n_cells: int, width: int) -> None:
+        self._folder, self._n_cells = folder, n_cells
+        self.number = tenx.entries(folder)
+
+    def pieces(self, size: int, first: int, last: int) -> Iterator[Piece]:
+        """Yield the entries a block of text at a time."""
+        for rows, columns, values in tenx.triplets(self._folder):
+            for start in range(0, len(rows), size):
+                part = slice(start, start + size)
+                yield _by_row(rows[part], columns[part], values[part], self._n_cells)
+
+
+def _by_row(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, n_cells: int) -> Piece:
+    """Return triplets as rows with lengths; what comes first in a row stays first."""
+    if len(rows) and (rows.min() < 0 or rows.max() >= n_cells):
         raise _disagree("sparse matrix")
-    values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
-    return sparse.csr_matrix((values, places, indptr), shape=(len(indptr) - 1, width))
+    # One column an entry: the transposition sorts by row in linear time and keeps the order.
+    each = np.arange(len(rows) + 1)
+    matrix = sparse.csc_matrix((values, rows, each), shape=(n_cells, len(rows))).tocsr()
+    lengths = np.diff(matrix.indptr)
+    found = np.flatnonzero(lengths)
+    return Piece(found, lengths[found], columns[matrix.indices], matrix.data)
 
 
 class _Dense:
-    """Rows of a dense dataset."""
+    """A dense dataset."""
+
+    by_row = True
 
     def __init__(self, values: h5py.Dataset) -> None:
         self._values = values
+        self.number = int(values.size)
 
-    def read(self, rows: np.ndarray) -> sparse.csr_matrix:
-        """Return ascending rows."""
-        dense = np.asarray(self._values[rows])
-        return sparse.csr_matrix(dense if dense.dtype == np.float32 else dense.astype(float))
-
-
-def _csc_triplets(group: h5py.Group, step: int = 4_000_000) -> Iterator[Triplets]:
-    """Yield (rows, columns, values) of a matrix stored by columns."""
-    indptr = group["indptr"][:].astype(np.int64)
-    total = int(indptr[-1])
-    if total != len(group["data"]) or total != len(group["indices"]):
-        raise _disagree("sparse matrix")
-    for start in range(0, total, step):
-        stop = min(start + step, total)
-        columns = np.searchsorted(indptr, np.arange(start, stop), side="right") - 1
-        yield group["indices"][start:stop].astype(np.int64), columns, group["data"][start:stop]
+    def pieces(self, size: int, first: int, last: int) -> Iterator[Piece]:
+        """Yield whole rows."""
+        width = self._values.shape[1]
+        step = max(1, size // max(1, width))
+        for start in range(first, last + 1, step):
+            dense = self._values[start : min(start + step, last + 1)]
+            rows, columns = np.nonzero(dense)
+            lengths = np.bincount(rows, minlength=len(dense))
+            numbers = np.arange(start, start + len(dense))
+            yield Piece(numbers, lengths, columns, dense[rows, columns])
 
 
 def _index(frame: h5py.Group) -> list[str]:
@@ -292,12 +407,20 @@ def _length(item: h5py.Dataset | h5py.Group) -> int:
 
 
 def _plain(item: h5py.Dataset | h5py.Group) -> pd.Series:
-    from anndata.io import read_elem  # 1.6 s to import: only when a column is read
-
-    values = pd.Series(read_elem(item))
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return values.astype(object)
-    return values
+    """Return a column as plain values; a gap is ``None`` in text, NaN or NA in numbers."""
+    if isinstance(item, h5py.Dataset):
+        text = h5py.check_string_dtype(item.dtype) is not None
+        return pd.Series(item.asstr()[:] if text else item[:])
+    if "codes" in item:
+        codes = item["codes"][:].astype(np.int64)
+        names = _plain(item["categories"]).astype(object)
+        if len(codes) and (codes.min() < -1 or codes.max() >= len(names)):
+            raise _disagree("categories of a column")
+        return pd.Series([*names, None], dtype=object).take(codes).reset_index(drop=True)
+    if "values" in item and "mask" in item:
+        values = _plain(item["values"]).astype(object)
+        return values.mask(item["mask"][:].astype(bool), None)
+    raise SluiceError("A column of a cell table has an encoding that is not read", where="obs")
 
 
 def _slots(file: h5py.File) -> Iterator[Slot]:
