@@ -18,9 +18,10 @@ from sluice.expression.singlecell import Slot
 from sluice.files import read_json
 from sluice.modalities.shared.slots import slot_rows
 from sluice.modalities.singlecell.apply import _interleaved, _Rows
+from sluice.modalities.singlecell.cap import capped
 from sluice.modalities.singlecell.contribute import contribute, public_units
 from sluice.modalities.singlecell.describe import describe
-from sluice.modalities.singlecell.minimize import _capped, minimize
+from sluice.modalities.singlecell.minimize import minimize
 from sluice.modalities.singlecell.scenarios import _exposed, _vault_strings
 from sluice.modalities.singlecell.sources import open_recorded, read_records
 from sluice.release.dictionary import columns_of
@@ -207,7 +208,7 @@ def test_the_cap_keeps_the_same_cells_whatever_their_order(rows, cap, random):
 
     shuffled = list(rows)
     random.shuffle(shuffled)
-    one, two = (_capped(table(pairs), cap, b"k" * 32) for pairs in (rows, shuffled))
+    one, two = (capped(table(pairs), cap, b"k" * 32) for pairs in (rows, shuffled))
     assert set(one["cell_row"]) == set(two["cell_row"])
     sizes, kept = table(rows)["subject"].value_counts(), one["subject"].value_counts()
     assert all(kept.get(subject, 0) == min(size, cap) for subject, size in sizes.items())

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -123,7 +124,7 @@ class _Spill:
     _extents: dict[int, list[_Extent]] = field(default_factory=dict)
 
     def __enter__(self) -> _Spill:
-        self._file = tempfile.SpooledTemporaryFile(self.in_memory, dir=self.folder)  # noqa: SIM115
+        self._file = tempfile.SpooledTemporaryFile(self.in_memory, dir=self.folder)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -139,7 +140,7 @@ class _Spill:
         values = _packed(piece.values)
         ends = np.cumsum(piece.lengths)
         cuts = np.concatenate([[0], np.flatnonzero(np.diff(buckets)) + 1, [len(buckets)]])
-        for first, last in zip(cuts[:-1], cuts[1:], strict=True):
+        for first, last in pairwise(cuts.tolist()):
             if first == last:
                 continue
             span = slice(int(ends[first] - piece.lengths[first]), int(ends[last - 1]))
@@ -158,7 +159,7 @@ class _Spill:
                 where="disk of the target",
                 mend="free about as much as the raw file takes",
             ) from None
-        rows, lengths, columns, values = arrays
+        rows, _, columns, values = arrays
         return _Extent(place, len(rows), len(columns), columns.dtype, values.dtype)
 
     def bands(self, entries: int) -> Iterator[sparse.csr_matrix]:

@@ -25,6 +25,9 @@ from scipy import sparse
 from sluice.errors import SluiceError
 from sluice.files import canonical_json, replacing_file, sha256_json
 
+#: Layout of a released h5ad, as ``uns["schema"]`` names it, before the kind of its values.
+SCHEMA = "sluice-expression-1"
+
 _CHUNK = 65_536
 _THREADS = 2
 _TEXT = h5py.string_dtype()

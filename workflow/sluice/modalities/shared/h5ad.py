@@ -13,6 +13,7 @@ import pandas as pd
 from sluice.config.policy import FieldRule
 from sluice.expression.singlecell import CellSource, open_cells
 from sluice.expression.values import ValueKind
+from sluice.expression.write import SCHEMA
 from sluice.files.tables import read_table, write_table
 from sluice.identity import Pseudonyms
 from sluice.jobs import Job
@@ -25,7 +26,6 @@ from sluice.modalities.shared.rules import (
     shift_dates,
 )
 
-_SCHEMA = "sluice-expression-1"
 _CROSSWALK = ["subject", "person", "kind", "original", "new"]
 
 
@@ -72,7 +72,7 @@ def file_words(job: Job, title: str, value_kind: str) -> dict[str, str]:
     """
     release = job.config.release
     address = f"{release.cohort}/{release.version}/{job.tier}"
-    return {"title": f"{title} (sluice_release {address})", "schema": f"{_SCHEMA} {value_kind}"}
+    return {"title": f"{title} (sluice_release {address})", "schema": f"{SCHEMA} {value_kind}"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def open_released(path: Path) -> ReleasedMatrix:
 
     with h5py.File(path, "r") as file:
         obs = read_elem(file["obs"])
-        kind = str(read_elem(file["uns/schema"])).removeprefix(_SCHEMA).strip()
+        kind = str(read_elem(file["uns/schema"])).removeprefix(SCHEMA).strip()
     for name in obs.columns:
         if isinstance(obs[name].dtype, pd.CategoricalDtype):
             obs[name] = obs[name].astype(object).where(obs[name].notna(), None)
@@ -148,6 +148,6 @@ def _kind(item: Any) -> str:
 def value_unit(path: Path) -> str:
     """Return the unit of a released matrix in words."""
     with h5py.File(path, "r") as file:
-        kind = str(file["uns/schema"].asstr()[()]).removeprefix(_SCHEMA).strip()
+        kind = str(file["uns/schema"].asstr()[()]).removeprefix(SCHEMA).strip()
     words = {"counts": "counts", "tpm": "transcripts per million", "log": "logarithms as curated"}
     return words[kind]
