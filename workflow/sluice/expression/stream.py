@@ -124,7 +124,9 @@ class _Spill:
     _extents: dict[int, list[_Extent]] = field(default_factory=dict)
 
     def __enter__(self) -> _Spill:
-        self._file = tempfile.SpooledTemporaryFile(self.in_memory, dir=self.folder)
+        self._file = tempfile.SpooledTemporaryFile(
+            self.in_memory, dir=str(self.folder) if self.folder else None
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -152,7 +154,7 @@ class _Spill:
         place = self._file.tell()
         try:
             for array in arrays:
-                self._file.write(memoryview(array).cast("B") if len(array) else b"")
+                self._file.write(array.data)
         except OSError:
             raise SluiceError(
                 "There is no room for the temporary file of a cell matrix",

@@ -116,7 +116,7 @@ def _dataset_digest(name: str, item: h5py.Dataset) -> str:
     kind = _DIGESTED_AS.get(name, _WIDEST[item.dtype.kind])
     digest = hashlib.sha256()
     for start in range(0, len(item), _STEP):
-        digest.update(np.ascontiguousarray(item[start : start + _STEP], dtype=kind))
+        digest.update(np.ascontiguousarray(item[start : start + _STEP], dtype=kind).data)
     return digest.hexdigest()
 
 
@@ -183,7 +183,7 @@ class _Growing:
     def append(self, values: np.ndarray) -> None:
         """Add values at the end."""
         values = np.ascontiguousarray(values, dtype=self._kind)
-        self._digest.update(values)
+        self._digest.update(values.data)
         self._length += len(values)
         self._rest.append(values)
         if sum(map(len, self._rest)) < _CHUNK:
@@ -225,7 +225,7 @@ def _deflated(chunk: np.ndarray) -> bytes:
     """
     shuffled = np.ascontiguousarray(chunk.view(np.uint8).reshape(len(chunk), -1).T)
     packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
-    return packer.compress(shuffled) + packer.flush()
+    return packer.compress(shuffled.data) + packer.flush()
 
 
 def _write_frame(file: h5py.File, name: str, frame: pd.DataFrame) -> None:
