@@ -24,8 +24,13 @@ _RESERVED_UNS = {"schema_version", "schema_reference", "citation", "is_pre_analy
 _STEP = 1 << 20
 
 
-def schema_faults(path: Path) -> list[str]:
+def schema_faults(path: Path, *, values: bool = True) -> list[str]:
     """Return what of a file does not fit, one sentence each, none with a value of the file.
+
+    Parameters
+    ----------
+    values
+        Whether to read the numbers of X too; who has just written them need not.
 
     Raises
     ------
@@ -36,7 +41,7 @@ def schema_faults(path: Path) -> list[str]:
         with h5py.File(path, "r") as file:
             if missing := sorted(_PARTS - set(file)):
                 return [f"{part} is missing" for part in missing]
-            return [*_parts(file), *_matrix(file), *_obs(file), *_var(file), *_uns(file)]
+            return [*_parts(file), *_matrix(file, values), *_obs(file), *_var(file), *_uns(file)]
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError):
         raise SluiceError(
             "A file of cells cannot be read", where="h5ad", mend="write it again"
@@ -49,7 +54,7 @@ def _parts(file: h5py.File) -> Iterator[str]:
             yield "a part besides X, obs, var and uns is there"
 
 
-def _matrix(file: h5py.File) -> Iterator[str]:
+def _matrix(file: h5py.File, read: bool) -> Iterator[str]:
     matrix = file["X"]
     if not isinstance(matrix, h5py.Group) or matrix.attrs.get("encoding-type") != "csr_matrix":
         yield "X is not stored by rows"
@@ -59,6 +64,8 @@ def _matrix(file: h5py.File) -> Iterator[str]:
     shape = [len(_index(file[part])) for part in ("obs", "var")]
     if matrix.attrs["shape"].tolist() != shape or len(matrix["indptr"]) != shape[0] + 1:
         yield "X does not have the rows of obs and the columns of var"
+    if not read:
+        return
     values = matrix["data"]
     steps = (values[start : start + _STEP] for start in range(0, len(values), _STEP))
     if not all((np.isfinite(step) & (step != 0)).all() for step in steps):

@@ -162,7 +162,7 @@ def release_file(
         schema=f"{SCHEMA} {request.value_kind}",
         organism=ORGANISM,
     )
-    report.faults = schema_faults(target)
+    report.faults = schema_faults(target, values=False)
     links = cells[["donor", "barcode", "subject", "person", "name"]].reset_index(drop=True)
     place = vault.folder / "crosswalks" / f"{report.content[:16]}.parquet"
     write_table(vault.place(place), links)
@@ -187,7 +187,11 @@ def _format(source: Path) -> CellFormat:
 def _genes(
     source: CellSource, rules: Preset, request: Request, counts: Counter[str]
 ) -> pd.DataFrame:
-    """Return ``row, gene_id, symbol`` of the genes that may leave, by id."""
+    """Return ``row, gene_id, symbol`` of the genes that may leave, in the order of the file.
+
+    That order is the reference's and tells nothing of anybody; another would cost a sort of
+    every cell.
+    """
     if len(set(source.genes)) != len(source.genes):
         raise SluiceError(
             "Gene names repeat",
@@ -208,7 +212,7 @@ def _genes(
             mend="name genes by Ensembl id or HGNC symbol; only human data are released",
         )
     groups = [*rules.exclude_genes, *(SEX_GROUPS if request.hide_sex else ())]
-    kept = permitted_genes(table, groups, counts).sort_values("gene_id")
+    kept = permitted_genes(table, groups, counts)
     counts["genes in"], counts["genes out"] = len(source.genes), len(kept)
     return kept
 
