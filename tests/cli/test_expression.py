@@ -243,7 +243,7 @@ def test_words_alone_are_looked_up_and_own_words_need_two_donors_and_no_number(p
     obs = obs_table().drop(columns=["cell_type_ontology_term_id"])
     obs["cell_type"] = ["B cell"] * 100 + ["something of ours"] * 80
     obs["mine"] = np.where(np.arange(CELLS) < 100, "CD4+ T, naive", "seen by 5551234")
-    obs.iloc[0, obs.columns.get_loc("mine")] = "a type of one donor"
+    obs.loc[obs.index[0], "mine"] = "a type of one donor"
     data = place.released(plain(place.folder / "raw.h5ad", obs=obs))
     assert set(data.obs["cell_type_ontology_term_id"]) == {"CL:0000236", "unknown"}
     data = place.released(place.folder / "raw.h5ad", "--cell-type", "mine")
@@ -332,7 +332,7 @@ def test_logarithms_are_not_taken_for_counts_but_may_be_declared(place):
 
 def test_a_gene_that_nobody_knows_and_a_donor_without_name_are_counted_drops(place):
     obs = obs_table()
-    obs.iloc[:5, 0] = None
+    obs.loc[obs.index[:5], "donor_id"] = None
     place.released(plain(place.folder / "raw.h5ad", obs=obs))
     assert place.counts()["genes: not mapped, left out"] == 1
     assert place.counts()["cells without donor left out"] == 5

@@ -86,9 +86,10 @@ def obs_columns() -> tuple[Column, ...]:
 @cache
 def vocabulary(field: str) -> Mapping[str, Term]:
     """Return id -> term of a field's vocabulary."""
-    with resource("singlecell", "terms.tsv").open(encoding="utf-8", newline="") as handle:
+    with resource("singlecell", "terms", f"{field}.tsv").open(encoding="utf-8") as handle:
         rows = csv.reader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return {name: Term(label, to or name) for f, name, label, to in rows if f == field}
+        next(rows)
+        return {name: Term(label, released or name) for name, label, released in rows}
 
 
 def label_of(field: str, value: str) -> str:

@@ -4,14 +4,13 @@ Written with h5py in anndata's documented on-disk encodings (dataframe 0.2.0, cs
 categorical 0.2.0), not by saving an AnnData object: nothing can travel along that was not asked
 for, and the rows never have to be in memory at once. The same values give the same bytes.
 
-Chunks are compressed here, on two threads, and handed to HDF5 ready made. The filters are the two
-that every HDF5 has, shuffle and deflate (docs/decisions/0015-streaming.md).
+Chunks are packed here, on two threads, and handed to HDF5 ready made. The filters are the two that
+every HDF5 has, shuffle and deflate (docs/decisions/0015-streaming.md).
 """
 
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +22,7 @@ import pandas as pd
 from scipy import sparse
 
 from sluice.errors import SluiceError
+from sluice.expression.chunks import shuffled_and_deflated
 from sluice.files import canonical_json, replacing_file, sha256_json
 
 #: Layout of a released h5ad, as ``uns["schema"]`` names it, before the kind of its values.
@@ -205,7 +205,7 @@ class _Growing:
         return self._digest.hexdigest()
 
     def _pack(self, chunk: np.ndarray) -> None:
-        self._packing.append(self._pool.submit(_deflated, chunk))
+        self._packing.append(self._pool.submit(shuffled_and_deflated, chunk))
         while len(self._packing) > 4 * _THREADS:
             self._write()
 
@@ -215,17 +215,6 @@ class _Growing:
         self._set.resize((start + _CHUNK,))
         self._set.id.write_direct_chunk((start,), packed)
         self._written += 1
-
-
-def _deflated(chunk: np.ndarray) -> bytes:
-    """Return a chunk as HDF5's filters shuffle and deflate would.
-
-    Runs alone are searched for, not repeats: twice as fast on counts and column numbers, and no
-    larger.
-    """
-    shuffled = np.ascontiguousarray(chunk.view(np.uint8).reshape(len(chunk), -1).T)
-    packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
-    return packer.compress(shuffled.data) + packer.flush()
 
 
 def _write_frame(file: h5py.File, name: str, frame: pd.DataFrame) -> None:

@@ -8,7 +8,6 @@ scopes is possible.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from dataclasses import dataclass
 
@@ -26,7 +25,7 @@ def derive(master: bytes, *purpose: str) -> bytes:
 
 
 def _mac(key: bytes, value: str) -> bytes:
-    return hmac.new(key, value.encode(), hashlib.sha256).digest()
+    return hmac.digest(key, value.encode(), "sha256")
 
 
 def _base32(mac: bytes, length: int) -> str:
