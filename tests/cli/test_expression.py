@@ -30,6 +30,7 @@ from tests.cli.expression_files import (
     plain,
 )
 
+from sluice.attacks.surface import surface_leaks
 from sluice.cli import sluice
 from sluice.config import load_policy
 from sluice.errors import SluiceError
@@ -123,6 +124,8 @@ def test_a_canary_in_every_slot_of_the_raw_file_is_nowhere_in_the_release(place)
     with h5py.File(place.target) as file:
         decoded = "\n".join(_words(file))
     told = place.report.read_text() + done.output + done.stderr
+    report = json.loads(place.report.read_text())
+    assert surface_leaks(source) and report["surface_leaks"] == {}
     for where, canary in {**CANARIES, "anywhere": NAME}.items():
         for text in (decoded, told):
             assert canary.lower() not in text.lower(), where

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from tests.modalities.expression_lab import lab
 
+from sluice.attacks.surface import surface_leaks
 from sluice.errors import SluiceError
 from sluice.expression.singlecell import Slot
 from sluice.files import read_json
@@ -22,7 +23,7 @@ from sluice.modalities.singlecell.cap import capped
 from sluice.modalities.singlecell.contribute import contribute, public_units
 from sluice.modalities.singlecell.describe import describe
 from sluice.modalities.singlecell.minimize import minimize
-from sluice.modalities.singlecell.scenarios import _exposed, _vault_strings
+from sluice.modalities.singlecell.scenarios import _vault_strings
 from sluice.modalities.singlecell.sources import open_recorded, read_records
 from sluice.release.dictionary import columns_of
 
@@ -155,14 +156,14 @@ def test_the_surface_count_sees_a_slot_and_an_identifier_in_a_released_file(lab,
     path = tmp_path / "cells.h5ad"
     shutil.copy(lab.data("controlled", "singlecell") / FILES[0], path)
     known = _vault_strings(lab.job("score", "controlled", "singlecell"))
-    assert _exposed(path, known) == 0
+    assert surface_leaks(path, known).total() == 0
     with h5py.File(path, "r+") as file:
         file["uns"]["extra"] = "harmless"
-    assert _exposed(path, known) == 1
+    assert surface_leaks(path, known).total() == 1
     barcode = lab.crosswalk("controlled", "singlecell", "barcode")["original"].iloc[0]
     with h5py.File(path, "r+") as file:
         file["obs"].attrs["from"] = barcode
-    assert _exposed(path, known) == 2
+    assert surface_leaks(path, known).total() == 2
 
 
 def test_proportions_and_means_are_a_function_of_the_released_cells(lab):

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sluice.attacks.surface import surface_leaks
 from sluice.errors import SluiceError
 from sluice.expression.annotations import Read, obs_columns, own_words, released_annotations
 from sluice.expression.genes import SEX_GROUPS
@@ -87,6 +88,7 @@ class Report:
     columns: list[str] = field(default_factory=list)
     smallest_class: int = 0
     content: str = ""
+    leaks: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -96,6 +98,7 @@ class Report:
             "columns": self.columns,
             "donors_alike_in_all_traits_at_least": self.smallest_class,
             "content_digest": self.content,
+            "surface_leaks": dict(sorted(self.leaks.items())),
             "cellxgene_faults": self.faults,
         }
 
@@ -143,10 +146,6 @@ def release_file(
     cells["person"] = cells["subject"].map({s: maps.person(s) for s in cells["subject"].unique()})
     cells["name"] = _new_names(cells, maps)
     cells = cells.sort_values(["person", "name"])
-    obs = _obs(cells, _reading(opened, request), request, report)
-    symbols = genes["symbol"].fillna(genes["gene_id"])
-    var = pd.DataFrame({"feature_is_filtered": False, "feature_name": symbols})
-    var.index = pd.Index(genes["gene_id"])
     blocks = opened.iter_rows(
         cells["row"].to_numpy(),
         columns=genes["row"].to_numpy(),
@@ -156,17 +155,23 @@ def release_file(
     report.content = write_h5ad(
         target,
         _told(_rounded(blocks, request, rules), len(cells), progress),
-        obs,
-        var,
+        _obs(cells, _reading(opened, request), request, report),
+        _var(genes),
         title=_TITLE.format(tier=tier),
         schema=f"{SCHEMA} {request.value_kind}",
         organism=ORGANISM,
     )
+    report.leaks = surface_leaks(target, set(cells["donor"]) | set(cells["barcode"]))
     report.faults = schema_faults(target, values=False)
-    links = cells[["donor", "barcode", "subject", "person", "name"]].reset_index(drop=True)
     place = vault.folder / "crosswalks" / f"{report.content[:16]}.parquet"
-    write_table(vault.place(place), links)
+    write_table(vault.place(place), cells[["donor", "barcode", "person", "name"]])
     return report
+
+
+def _var(genes: pd.DataFrame) -> pd.DataFrame:
+    named = genes["symbol"].fillna(genes["gene_id"])
+    var = pd.DataFrame({"feature_is_filtered": False, "feature_name": named})
+    return var.set_index(pd.Index(genes["gene_id"]))
 
 
 def _format(source: Path) -> CellFormat:
