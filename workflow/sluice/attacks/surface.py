@@ -59,19 +59,20 @@ def surface_leaks(path: Path, known: Set[str] = frozenset()) -> Counter[str]:
         with h5py.File(path, "r") as file:
             # HDF5 itself does not look at what stands before its own bytes.
             found = Counter({"bytes before the file": int(file.userblock_size > 0)})
-            names, texts = _read(file)
-            cells, genes = _index(file, "obs"), _index(file, "var")
+            rows = [_index(file, part) for part in ("obs", "var")]
+            cells, genes = (_strings(item) for item in rows)
+            names, texts = _read(file, {item.name for item in rows if item is not None})
     except (OSError, RuntimeError, KeyError, UnicodeDecodeError):
         raise SluiceError("A file of expression cannot be read", where="surface leaks") from None
     parts = {part for name in names for part in name.split("/")}
     found["slots"] = sum(_is_extra(name) for name in names)
     found["barcodes"] = sum(bool(_BARCODE.fullmatch(cell)) for cell in cells)
     found["receptors"] = sum(bool(_RECEPTOR.search(part)) for part in parts)
-    found["receptors"] += sum(bool(_SEQUENCE.fullmatch(text)) for text in texts - cells)
+    found["receptors"] += sum(bool(_SEQUENCE.fullmatch(text)) for text in texts)
     found["receptor genes"] = _excluded_genes(genes)
-    found["variants"] = sum(bool(_VARIANT.fullmatch(text)) for text in parts | texts)
+    found["variants"] = sum(bool(_VARIANT.fullmatch(text)) for text in parts | texts | genes)
     found["alleles"] = sum(bool(_ALLELE.search(part)) for part in parts)
-    found["identifiers"] = len(known & (parts | texts))
+    found["identifiers"] = len((known & cells) | (known & (parts | texts | genes)))
     return +found
 
 
@@ -79,17 +80,17 @@ def _is_extra(name: str) -> bool:
     return name not in _WHOLE and name.split("/")[0] not in ("obs", "var")
 
 
-def _read(file: h5py.File) -> tuple[set[str], set[str]]:
-    """Return the paths of all items, and every text in a dataset or an attribute."""
+def _read(file: h5py.File, but: Set[str]) -> tuple[set[str], set[str]]:
+    """Return all items' paths, and every text in an attribute or a dataset not in ``but``."""
     names: set[str] = set()
     texts: set[str] = set()
 
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
         names.add(name)
         for key, value in item.attrs.items():
-            texts.update({key, *_strings(np.asarray(value, dtype=object))})
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "OSU" and item.shape is not None:
-            texts.update(_strings(np.asarray(item[()], dtype=object)))
+            texts.update({key, *_decoded(value)})
+        if isinstance(item, h5py.Dataset) and item.name not in but:
+            texts.update(_strings(item))
 
     visit("X", file)  # attributes of the file itself
     file.visititems(visit)
@@ -99,18 +100,26 @@ def _read(file: h5py.File) -> tuple[set[str], set[str]]:
     return names | {key for key, _ in soft}, texts | {str(link.path) for _, link in soft}
 
 
-def _strings(values: np.ndarray) -> set[str]:
-    return {v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in values.ravel()}
+def _strings(item: h5py.Dataset | None) -> set[str]:
+    """Return every text of a dataset; of one that holds numbers, none."""
+    if item is None or item.dtype.kind not in "OSU" or item.shape is None:
+        return set()
+    return _decoded(item[()])
 
 
-def _index(file: h5py.File, part: str) -> set[str]:
+def _decoded(value: object) -> set[str]:
+    values = np.asarray(value, dtype=object).ravel()
+    return {v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in values}
+
+
+def _index(file: h5py.File, part: str) -> h5py.Dataset | None:
     """Return the names of the rows of obs or var, in 10x's form those of cells or features."""
     if isinstance(frame := file.get(part), h5py.Group) and "_index" in frame.attrs:
         item = frame[frame.attrs["_index"]]
         item = item["values"] if isinstance(item, h5py.Group) else item
     else:
         item = file.get({"obs": "matrix/barcodes", "var": "matrix/features/id"}[part])
-    return _strings(np.asarray(item[()], dtype=object)) if isinstance(item, h5py.Dataset) else set()
+    return item if isinstance(item, h5py.Dataset) else None
 
 
 def _excluded_genes(names: Set[str]) -> int:
