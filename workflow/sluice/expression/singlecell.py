@@ -134,7 +134,7 @@ class CellSource:
         first, last = int(np.min(rows)), int(np.max(rows))
         with self._entries() as entries:
             found = ahead(entries.pieces(entries_within(memory), first, last))
-            pieces = (narrowed(self._sound(piece), row_place, column_place) for piece in found)
+            pieces = ahead(narrowed(self._sound(p), row_place, column_place) for p in found)
             if entries.by_row and (np.diff(rows) > 0).all():
                 matrices = as_they_come(pieces, width)
             else:
