@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -18,6 +18,7 @@ from scipy import sparse
 
 from sluice.errors import SluiceError
 from sluice.expression import tenx
+from sluice.expression.entries import ByRows, Entries, Triplets, disagree, h5ad_entries
 from sluice.expression.stream import (
     MEMORY,
     Piece,
@@ -32,20 +33,6 @@ from sluice.expression.values import ValueKind, check_kind, check_values
 CellFormat = Literal["h5ad", "10x_mtx", "10x_h5"]
 
 _CACHE_BYTES = 64 << 20
-
-
-class Entries(Protocol):
-    """Whatever can give all entries of a cells x genes matrix, in an order of its own."""
-
-    number: int
-    by_row: bool
-
-    def pieces(self, size: int, first: int, last: int) -> Iterator[Piece]:
-        """Yield the entries of rows ``first`` to ``last``, about ``size`` at a time.
-
-        Those of other rows may come along. ``by_row``: rows come whole and in ascending order.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -149,7 +136,7 @@ class CellSource:
         if len(piece.columns) == 0:
             return piece
         if piece.columns.min() < 0 or piece.columns.max() >= self._width:
-            raise _disagree("sparse matrix")
+            raise disagree("sparse matrix")
         where = f"cells {piece.rows.min() + 1} to {piece.rows.max() + 1} of the file"
         check_values(piece.values, self.value_kind, where)
         if piece.values.dtype in (np.float32, np.float64):
@@ -166,13 +153,13 @@ class CellSource:
     @contextmanager
     def _entries(self) -> Iterator[Entries]:
         if self.fmt == "10x_mtx":
-            yield _Triplets(self.path, self.n_cells, self._width)
+            yield Triplets(self.path, self.n_cells, self._width)
             return
         with _open(self.path) as file:
             if self.fmt == "10x_h5":
-                yield _ByRows(file["matrix"], self.n_cells)
+                yield ByRows(file["matrix"], self.n_cells)
             else:
-                yield _h5ad_entries(file[_matrix_path(self.layer)], self.n_cells)
+                yield h5ad_entries(file[_matrix_path(self.layer)], self.n_cells)
 
     @property
     def _width(self) -> int:
@@ -201,21 +188,13 @@ def open_cells(
         names, kept = tenx.features(path)
         n_cells, width = tenx.shape(path)
         if (n_cells, width) != (len(tenx.barcodes(path)), len(kept)):
-            raise _disagree("10x folder")
+            raise disagree("10x folder")
         return CellSource(path, fmt, "X", value_kind, n_cells, names, [], kept)
     with _open(path) as file:
         if fmt == "10x_h5":
             names, kept, n_cells = tenx.h5_features(file)
             return CellSource(path, fmt, "X", value_kind, n_cells, names, [], kept)
         return _open_h5ad(path, file, layer, value_kind)
-
-
-def _disagree(where: str) -> SluiceError:
-    return SluiceError(
-        "The parts of a cell matrix disagree in their sizes",
-        where=where,
-        mend="copy the file again from its source",
-    )
 
 
 @contextmanager
@@ -256,7 +235,7 @@ def _open_h5ad(path: Path, file: h5py.File, layer: str, value_kind: ValueKind) -
     matrix = file[place]
     shape = matrix.shape if isinstance(matrix, h5py.Dataset) else matrix.attrs["shape"]
     if tuple(int(size) for size in shape) != (n_cells, len(genes)):
-        raise _disagree("h5ad")
+        raise disagree("h5ad")
     return CellSource(path, "h5ad", layer, value_kind, n_cells, genes, columns)
 
 
@@ -270,126 +249,6 @@ def _places(chosen: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
     if (places >= 0).sum() != len(wanted):
         raise SluiceError("A cell or gene is selected twice", where="cell matrix")
     return places
-
-
-def _h5ad_entries(item: h5py.Dataset | h5py.Group, n_cells: int) -> Entries:
-    if isinstance(item, h5py.Dataset):
-        return _Dense(item)
-    encoding = str(item.attrs.get("encoding-type", ""))
-    if encoding == "csr_matrix":
-        return _ByRows(item, n_cells)
-    if encoding == "csc_matrix":
-        return _ByColumns(item, n_cells)
-    raise SluiceError("A cell matrix has an encoding that is not read", where="h5ad")
-
-
-class _Compressed:
-    """A matrix stored as data, indices and indptr."""
-
-    by_row: bool
-
-    def __init__(self, group: h5py.Group, lines: int) -> None:
-        self._data, self._indices = group["data"], group["indices"]
-        self._indptr = group["indptr"][:].astype(np.int64)
-        sound = len(self._indptr) == lines + 1 and self._indptr[0] == 0
-        sound = sound and bool((np.diff(self._indptr) >= 0).all())
-        if not (sound and self._indptr[-1] == len(self._data) == len(self._indices)):
-            raise _disagree("sparse matrix")
-        self.number = int(self._indptr[-1])
-
-    def _lines(
-        self, size: int, first: int, last: int
-    ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield (first line, lengths, indices, values) of lines, about ``size`` entries at a time.
-
-        A line is a row or a column; one that has more entries comes alone.
-        """
-        start = first
-        while start <= last:
-            limit = self._indptr[start] + size
-            stop = int(np.searchsorted(self._indptr, limit, side="right")) - 1
-            stop = min(max(stop, start + 1), last + 1)
-            span = slice(int(self._indptr[start]), int(self._indptr[stop]))
-            lengths = np.diff(self._indptr[start : stop + 1])
-            yield start, lengths, self._indices[span], self._data[span]
-            start = stop
-
-
-class _ByRows(_Compressed):
-    """Rows one after the other (10x stores cells the same way)."""
-
-    by_row = True
-
-    def pieces(self, size: int, first: int, last: int) -> Iterator[Piece]:
-        """Yield whole rows."""
-        for start, lengths, indices, values in self._lines(size, first, last):
-            yield Piece(np.arange(start, start + len(lengths)), lengths, indices, values)
-
-
-class _ByColumns(_Compressed):
-    """Columns one after the other."""
-
-    by_row = False
-
-    def __init__(self, group: h5py.Group, n_cells: int) -> None:
-        self._n_cells, self._width = n_cells, int(group.attrs["shape"][1])
-        super().__init__(group, self._width)
-
-    def pieces(self, size: int, first: int, last: int) -> Iterator[Piece]:
-        """Yield every row's part of some columns."""
-        for start, lengths, indices, values in self._lines(size, 0, self._width - 1):
-            columns = np.repeat(np.arange(start, start + len(lengths), dtype=np.int32), lengths)
-            yield _by_row(indices, columns, values, self._n_cells)
-
-
-class _Triplets:
-    """A 10x folder: (cell, feature, value) in any order."""
-
-    by_row = False
-
-    def __init__(self, folder: Path, n_cells: int, width: int) -> None:
-        self._folder, self._n_cells = folder, n_cells
-        self.number = tenx.entries(folder)
-
-    def pieces(self, size: int, first: int, last: int) -> Iterator[Piece]:
-        """Yield the entries a block of text at a time."""
-        for rows, columns, values in tenx.triplets(self._folder):
-            for start in range(0, len(rows), size):
-                part = slice(start, start + size)
-                yield _by_row(rows[part], columns[part], values[part], self._n_cells)
-
-
-def _by_row(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, n_cells: int) -> Piece:
-    """Return triplets as rows with lengths; what comes first in a row stays first."""
-    if len(rows) and (rows.min() < 0 or rows.max() >= n_cells):
-        raise _disagree("sparse matrix")
-    # One column an entry: the transposition sorts by row in linear time and keeps the order.
-    each = np.arange(len(rows) + 1)
-    matrix = sparse.csc_matrix((values, rows, each), shape=(n_cells, len(rows))).tocsr()
-    lengths = np.diff(matrix.indptr)
-    found = np.flatnonzero(lengths)
-    return Piece(found, lengths[found], columns[matrix.indices], matrix.data)
-
-
-class _Dense:
-    """A dense dataset."""
-
-    by_row = True
-
-    def __init__(self, values: h5py.Dataset) -> None:
-        self._values = values
-        self.number = int(values.size)
-
-    def pieces(self, size: int, first: int, last: int) -> Iterator[Piece]:
-        """Yield whole rows."""
-        width = self._values.shape[1]
-        step = max(1, size // max(1, width))
-        for start in range(first, last + 1, step):
-            dense = self._values[start : min(start + step, last + 1)]
-            rows, columns = np.nonzero(dense)
-            lengths = np.bincount(rows, minlength=len(dense))
-            numbers = np.arange(start, start + len(dense))
-            yield Piece(numbers, lengths, columns, dense[rows, columns])
 
 
 def _index(frame: h5py.Group) -> list[str]:
@@ -415,7 +274,7 @@ def _plain(item: h5py.Dataset | h5py.Group) -> pd.Series:
         codes = item["codes"][:].astype(np.int64)
         names = _plain(item["categories"]).astype(object)
         if len(codes) and (codes.min() < -1 or codes.max() >= len(names)):
-            raise _disagree("categories of a column")
+            raise disagree("categories of a column")
         return pd.Series([*names, None], dtype=object).take(codes).reset_index(drop=True)
     if "values" in item and "mask" in item:
         values = _plain(item["values"]).astype(object)
