@@ -285,18 +285,28 @@ def _plain(item: h5py.Dataset | h5py.Group) -> pd.Series:
 def _slots(file: h5py.File) -> Iterator[Slot]:
     """Yield matrices, columns and keys; below ``uns`` the first level only."""
     for name in sorted(file):
-        item = file[name]
-        if isinstance(item, h5py.Dataset) or ("encoding-type" in item.attrs and "data" in item):
+        item = _own(file, name)
+        if not isinstance(item, h5py.Group) or ("encoding-type" in item.attrs and "data" in item):
             yield _slot(name, item)
             continue
         for key in sorted(item):
-            if name == "raw" and isinstance(item[key], h5py.Group) and key != "X":
-                yield from (_slot(f"raw/{key}/{sub}", item[key][sub]) for sub in sorted(item[key]))
+            inner = _own(item, key)
+            if name == "raw" and isinstance(inner, h5py.Group) and key != "X":
+                for sub in sorted(inner):
+                    yield _slot(f"raw/{key}/{sub}", _own(inner, sub))
             else:
-                yield _slot(f"{name}/{key}", item[key])
+                yield _slot(f"{name}/{key}", inner)
 
 
-def _slot(path: str, item: h5py.Dataset | h5py.Group) -> Slot:
+def _own(group: h5py.Group, key: str) -> h5py.Dataset | h5py.Group | None:
+    """Return an item of the group's own; a link leads elsewhere, perhaps nowhere."""
+    hard = isinstance(group.get(key, getlink=True), h5py.HardLink)
+    return group[key] if hard else None
+
+
+def _slot(path: str, item: h5py.Dataset | h5py.Group | None) -> Slot:
+    if item is None:
+        return Slot(path, "link", 1)
     if isinstance(item, h5py.Dataset):
         return Slot(path, str(item.attrs.get("encoding-type", "array")), int(item.size or 0))
     kind = str(item.attrs.get("encoding-type", "group"))

@@ -155,7 +155,7 @@ def release_file(
     report.content = write_h5ad(
         target,
         _told(_rounded(blocks, request, rules), len(cells), progress),
-        _obs(cells, _reading(opened, request), request, report),
+        _obs(cells, opened, request, report),
         _var(genes),
         title=_TITLE.format(tier=tier),
         schema=f"{SCHEMA} {request.value_kind}",
@@ -329,9 +329,9 @@ def _new_names(cells: pd.DataFrame, maps: Pseudonyms) -> list[str]:
     return [maps.item(f"{donor}\0{barcode}") for donor, barcode in pairs]
 
 
-def _obs(cells: pd.DataFrame, read: Read, request: Request, report: Report) -> pd.DataFrame:
-    """Return the released columns of the cells, by new name."""
-    seen: set[str] = {request.donor}
+def _obs(cells: pd.DataFrame, source: CellSource, request: Request, report: Report) -> pd.DataFrame:
+    """Return the released columns of the cells, by new name; count what is not looked at."""
+    read, seen = _reading(source, request), {request.donor}
 
     def chosen(name: str) -> pd.Series | None:
         values = read(name)
@@ -353,6 +353,10 @@ def _obs(cells: pd.DataFrame, read: Read, request: Request, report: Report) -> p
         report.smallest_class = int(by_donor.groupby(traits).size().min())
     obs = pd.concat([cells["person"].rename("donor_id"), found], axis=1)
     report.columns = list(obs.columns)
+    report.counts["columns of the cells left out"] = len(set(source.columns) - seen)
+    report.counts["other slots left out"] = sum(
+        slot.path.split("/")[0] not in ("X", "obs", "var", "matrix") for slot in source.surface()
+    )
     return obs.set_index(pd.Index(cells["name"]))
 
 
