@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from scipy import io, sparse
 
 from sluice.errors import SluiceError
-from sluice.expression import bands
-from sluice.expression.bands import ByBands
 from sluice.expression.singlecell import open_cells
+from sluice.expression.stream import MEMORY
 
 RNG = np.random.default_rng(1)
 CELLS, WIDTH = 37, 11
@@ -76,19 +75,53 @@ def every_source(folder: Path):
     yield open_cells(tenx_h5(folder / "g.h5"), "10x_h5")
 
 
-def rows_of(source, rows, block=5) -> np.ndarray:
-    return sparse.vstack(list(source.iter_rows(np.array(rows), block))).toarray()
+@pytest.fixture(scope="module")
+def every_file(tmp_path_factory):
+    return list(every_source(tmp_path_factory.mktemp("cells")))
 
 
-@pytest.mark.parametrize("entries", [bands.BAND_ENTRIES, 20])
-def test_every_format_gives_the_same_rows_in_the_order_asked(tmp_path, monkeypatch, entries):
-    monkeypatch.setattr(ByBands.__init__, "__defaults__", (entries,))
+def rows_of(source, rows, block=5, **more) -> np.ndarray:
+    return sparse.vstack(list(source.iter_rows(np.array(rows), block, **more))).toarray()
+
+
+@pytest.mark.parametrize("memory", [MEMORY, 4000, 1])
+def test_every_format_gives_the_same_rows_in_the_order_asked(tmp_path, memory):
     chosen = RNG.permutation(CELLS)[:23]
     for source in every_source(tmp_path):
         assert source.genes == GENES, source
         assert source.barcodes() == BARCODES, source
-        assert np.array_equal(rows_of(source, chosen), X[chosen]), source
-        assert np.array_equal(rows_of(source, range(CELLS)), X), source
+        assert np.array_equal(rows_of(source, chosen, memory=memory), X[chosen]), source
+        assert np.array_equal(rows_of(source, range(CELLS), memory=memory), X), source
+
+
+@given(
+    st.permutations(range(CELLS)), st.integers(0, CELLS), st.permutations(range(WIDTH)),
+    st.integers(0, WIDTH), st.integers(1, 9), st.integers(1, 5000),
+)  # fmt: skip
+def test_rows_and_columns_come_as_asked_whatever_the_memory(
+    every_file, rows, cells, columns, genes, block, memory
+):
+    rows, columns = rows[:cells], columns[:genes]
+    for source in every_file:
+        blocks = list(source.iter_rows(np.array(rows, int), block, columns=columns, memory=memory))
+        assert all(found.shape[0] <= block and found.has_canonical_format for found in blocks)
+        found = sparse.vstack([sparse.csr_matrix((0, genes)), *blocks]).toarray()
+        assert np.array_equal(found, X[np.ix_(rows, columns)]), source
+
+
+def test_no_temporary_file_is_left_nor_ever_has_a_name(tmp_path):
+    source, scratch = open_cells(h5ad(tmp_path / "a.h5ad", sparse.csc_matrix(X)), "h5ad"), []
+    (tmp_path / "b").mkdir()
+    backwards = np.arange(CELLS)[::-1]
+    for _ in source.iter_rows(backwards, memory=1, folder=tmp_path / "b"):
+        scratch += (tmp_path / "b").iterdir()
+    assert scratch == []
+
+
+def test_a_cell_is_given_once(tmp_path):
+    source = open_cells(h5ad(tmp_path / "a.h5ad", X), "h5ad")
+    with pytest.raises(SluiceError, match="twice"):
+        rows_of(source, [3, 3])
 
 
 def test_raw_is_read_with_its_own_genes(tmp_path):
@@ -195,14 +228,6 @@ def test_a_layer_that_is_not_there_and_a_cell_beyond_the_end_stop(tmp_path):
         open_cells(path, "h5ad", "counts")
     with pytest.raises(SluiceError):
         rows_of(open_cells(path, "h5ad"), [CELLS])
-
-
-@given(st.lists(st.integers(0, CELLS - 1), max_size=30), st.integers(1, 60))
-def test_bands_serve_any_rows_whatever_their_size(rows, entries):
-    matrix = sparse.coo_matrix(X)
-    source = ByBands(X.shape, lambda: iter([(matrix.row, matrix.col, matrix.data)]), entries)
-    wanted = np.unique(np.array(rows, dtype=int))
-    assert np.array_equal(source.read(wanted).toarray(), X[wanted])
 
 
 def test_real_cells_are_read(shared_data):

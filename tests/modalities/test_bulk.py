@@ -13,12 +13,12 @@ from sluice.errors import SluiceError
 from sluice.expression.aggregate import Floors
 from sluice.expression.genes import excluded, gene_sets, load_genes
 from sluice.expression.values import log_normalise
+from sluice.expression.write import h5ad_digest
 from sluice.files import read_json
 from sluice.modalities.bulk.contribute import contribute, public_scores
 from sluice.modalities.bulk.describe import describe
 from sluice.modalities.bulk.propose import propose
 from sluice.modalities.shared.groups import floor_faults
-from sluice.modalities.shared.h5ad import h5ad_digest
 from sluice.release.dictionary import columns_of
 
 __all__ = ["lab"]

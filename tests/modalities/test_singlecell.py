@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from types import SimpleNamespace
 
 import anndata
 import h5py
@@ -14,15 +13,17 @@ from hypothesis import strategies as st
 from scipy import sparse
 from tests.modalities.expression_lab import lab
 
+from sluice.attacks.surface import surface_leaks
 from sluice.errors import SluiceError
 from sluice.expression.singlecell import Slot
 from sluice.files import read_json
 from sluice.modalities.shared.slots import slot_rows
 from sluice.modalities.singlecell.apply import _interleaved, _Rows
+from sluice.modalities.singlecell.cap import capped
 from sluice.modalities.singlecell.contribute import contribute, public_units
 from sluice.modalities.singlecell.describe import describe
-from sluice.modalities.singlecell.minimize import _capped, minimize
-from sluice.modalities.singlecell.scenarios import _exposed, _vault_strings
+from sluice.modalities.singlecell.minimize import minimize
+from sluice.modalities.singlecell.scenarios import _vault_strings
 from sluice.modalities.singlecell.sources import open_recorded, read_records
 from sluice.release.dictionary import columns_of
 
@@ -159,14 +160,14 @@ def test_the_surface_count_sees_a_slot_and_an_identifier_in_a_released_file(lab,
     path = tmp_path / "cells.h5ad"
     shutil.copy(lab.data("controlled", "singlecell") / FILES[0], path)
     known = _vault_strings(lab.job("score", "controlled", "singlecell"))
-    assert _exposed(path, known) == 0
+    assert surface_leaks(path, known).total() == 0
     with h5py.File(path, "r+") as file:
         file["uns"]["extra"] = "harmless"
-    assert _exposed(path, known) == 1
+    assert surface_leaks(path, known).total() == 1
     barcode = lab.crosswalk("controlled", "singlecell", "barcode")["original"].iloc[0]
     with h5py.File(path, "r+") as file:
         file["obs"].attrs["from"] = barcode
-    assert _exposed(path, known) == 2
+    assert surface_leaks(path, known).total() == 2
 
 
 def test_proportions_and_means_are_a_function_of_the_released_cells(lab):
@@ -212,20 +213,18 @@ def test_the_cap_keeps_the_same_cells_whatever_their_order(rows, cap, random):
 
     shuffled = list(rows)
     random.shuffle(shuffled)
-    one, two = (_capped(table(pairs), cap, b"k" * 32) for pairs in (rows, shuffled))
+    one, two = (capped(table(pairs), cap, b"k" * 32) for pairs in (rows, shuffled))
     assert set(one["cell_row"]) == set(two["cell_row"])
     sizes, kept = table(rows)["subject"].value_counts(), one["subject"].value_counts()
     assert all(kept.get(subject, 0) == min(size, cap) for subject, size in sizes.items())
 
 
 def test_people_with_cells_in_two_files_keep_their_rows_together():
-    def source(values):
+    def rows_of(values):
         matrix = sparse.csr_matrix(np.array(values, dtype=float)[:, None])
-        return SimpleNamespace(iter_rows=lambda rows: (matrix[rows[i : i + 2]] for i in (0, 2)))
+        return _Rows(matrix[i : i + 2] for i in (0, 2))
 
-    columns = np.array([0])
-    streams = [_Rows(source(values), np.arange(4), columns) for values in ([1, 2, 3, 4], [5, 6, 7])]
-    streams[1].rows = np.arange(3)
+    streams = [rows_of(values) for values in ([1, 2, 3, 4], [5, 6, 7])]
     turns = pd.DataFrame(
         {"person": ["P", "P", "Q", "R", "R"], "stream": [0, 1, 0, 0, 1], "n": [1, 2, 2, 1, 1]}
     ).set_index(["person", "stream"])["n"]

@@ -96,15 +96,25 @@ def pseudobulk(
         part = codes[start : start + matrix.shape[0]]
         start += matrix.shape[0]
         prepared = log_normalise(matrix) if log and source.value_kind != "log" else matrix
-        ones = np.ones(len(part))
-        indicator = sparse.csr_matrix(
-            (ones, (part, np.arange(len(part)))), shape=(len(keys), len(part))
-        )
-        sums += (indicator @ prepared).toarray()
+        _add(sums, part, sparse.csr_matrix(prepared))
     if log or source.value_kind == "log":
         sums /= keys["cells"].to_numpy()[:, None]
     kept = (keys["cells"] >= floor).to_numpy()
     return Pseudobulk(keys[kept].reset_index(drop=True), sums[kept], int((~kept).sum()))
+
+
+def _add(sums: np.ndarray, codes: np.ndarray, matrix: sparse.csr_matrix) -> None:
+    """Add each row of the matrix to the row of ``sums`` that its code names."""
+    order = np.argsort(codes, kind="stable")
+    if (np.diff(order) < 0).any():
+        matrix = matrix[order]
+    found, first = np.unique(codes[order], return_index=True)
+    ends = [*matrix.indptr[first[1:]], matrix.nnz]
+    for key, start, end in zip(found, matrix.indptr[first], ends, strict=True):
+        entries = slice(start, end)
+        sums[key] += np.bincount(
+            matrix.indices[entries], matrix.data[entries], minlength=sums.shape[1]
+        )
 
 
 def set_means(

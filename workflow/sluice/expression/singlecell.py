@@ -1,15 +1,15 @@
-"""Single-cell matrices on disk, read by rows without loading them.
+"""Single-cell matrices on disk, read in one pass without loading them.
 
 h5ad (X, raw or a layer; CSR, CSC or dense) and 10x (``matrix.mtx`` folder or ``.h5``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -18,20 +18,21 @@ from scipy import sparse
 
 from sluice.errors import SluiceError
 from sluice.expression import tenx
-from sluice.expression.bands import ByBands, Triplets
+from sluice.expression.entries import ByRows, Entries, Triplets, disagree, h5ad_entries
+from sluice.expression.stream import (
+    MEMORY,
+    Piece,
+    ahead,
+    as_they_come,
+    entries_within,
+    narrowed,
+    rearranged,
+)
 from sluice.expression.values import ValueKind, check_kind, check_values
 
 CellFormat = Literal["h5ad", "10x_mtx", "10x_h5"]
 
 _CACHE_BYTES = 64 << 20
-
-
-class Rows(Protocol):
-    """Whatever can give chosen rows of a cells x genes matrix."""
-
-    def read(self, rows: np.ndarray) -> sparse.csr_matrix:
-        """Return the rows, in ascending order as given."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -84,24 +85,63 @@ class CellSource:
         with _open(self.path) as file:
             return _plain(file["obs"][name])
 
-    def iter_rows(self, rows: np.ndarray, block: int = 4096) -> Iterator[sparse.csr_matrix]:
-        """Yield the given rows, in the order given, ``block`` at a time, checked.
+    def iter_rows(
+        self,
+        rows: np.ndarray,
+        block: int = 4096,
+        *,
+        columns: Sequence[int] | np.ndarray | None = None,
+        memory: int = MEMORY,
+        folder: Path | None = None,
+    ) -> Iterator[sparse.csr_matrix]:
+        """Yield the given rows, in the order given, at most ``block`` at a time, checked.
 
-        Values are float32 where they were, else float64. Memory: one block; for a matrix stored
-        by columns or as triplets one band of it (see :mod:`sluice.expression.bands`).
+        The file is read once, from the first row asked for to the last. Values are float32 where
+        they were (small counts always), else float64; columns ascend within a row.
+
+        Parameters
+        ----------
+        rows
+            Numbers of cells, each at most once.
+        columns
+            Numbers of genes, each at most once, in the order wanted; default: all.
+        memory
+            Bytes that entries may take at once (see :mod:`sluice.expression.stream`).
+        folder
+            Where entries wait that cannot be handed on as they come.
         """
-        wanted = np.asarray(rows, dtype=np.int64)
-        if len(wanted) and (wanted.min() < 0 or wanted.max() >= self.n_cells):
-            raise SluiceError("A selected cell is not in its file", where=self.fmt)
-        with self._rows() as reader:
-            for start in range(0, len(wanted), block):
-                part = wanted[start : start + block]
-                ascending, back = np.unique(part, return_inverse=True)
-                matrix = reader.read(ascending)
-                where = f"cells {start + 1} to {start + len(part)} of the selection"
-                check_values(matrix.data, self.value_kind, where)
-                matrix = matrix if len(back) == 0 else matrix[back]
-                yield matrix if self._kept_genes is None else matrix[:, self._kept_genes]
+        row_place = _places(rows, self.n_cells)
+        chosen = np.arange(len(self.genes)) if columns is None else np.array(columns, dtype=int)
+        width = len(chosen)
+        if self._kept_genes is not None:
+            chosen = np.flatnonzero(self._kept_genes)[chosen]
+        column_place = _places(chosen, self._width)
+        if len(rows) == 0:
+            return
+        first, last = int(np.min(rows)), int(np.max(rows))
+        with self._entries() as entries:
+            found = ahead(entries.pieces(entries_within(memory), first, last))
+            pieces = ahead(narrowed(self._sound(p), row_place, column_place) for p in found)
+            if entries.by_row and (np.diff(rows) > 0).all():
+                matrices = as_they_come(pieces, width)
+            else:
+                mean = entries.number / self.n_cells
+                matrices = rearranged(pieces, (len(rows), width), mean, memory, folder)
+            for matrix in matrices:
+                for start in range(0, matrix.shape[0], block):
+                    yield matrix[start : start + block] if matrix.shape[0] > block else matrix
+
+    def _sound(self, piece: Piece) -> Piece:
+        """Return the piece as it is, if it can be part of the matrix."""
+        if len(piece.columns) == 0:
+            return piece
+        if piece.columns.min() < 0 or piece.columns.max() >= self._width:
+            raise disagree("sparse matrix")
+        where = f"cells {piece.rows.min() + 1} to {piece.rows.max() + 1} of the file"
+        check_values(piece.values, self.value_kind, where)
+        if piece.values.dtype in (np.float32, np.float64):
+            return piece
+        return replace(piece, values=piece.values.astype(np.float64))
 
     def surface(self) -> list[Slot]:
         """List every slot of the file, by name only: what the inventory must give a role."""
@@ -111,16 +151,15 @@ class CellSource:
             return list(_slots(file))
 
     @contextmanager
-    def _rows(self) -> Iterator[Rows]:
+    def _entries(self) -> Iterator[Entries]:
         if self.fmt == "10x_mtx":
-            shape = (self.n_cells, self._width)
-            yield ByBands(shape, lambda: tenx.triplets(self.path))
+            yield Triplets(self.path, self.n_cells, self._width)
             return
         with _open(self.path) as file:
             if self.fmt == "10x_h5":
-                yield _Compressed(file["matrix"], (self.n_cells, self._width))
+                yield ByRows(file["matrix"], self.n_cells)
             else:
-                yield _h5ad_rows(file[_matrix_path(self.layer)], (self.n_cells, self._width))
+                yield h5ad_entries(file[_matrix_path(self.layer)], self.n_cells)
 
     @property
     def _width(self) -> int:
@@ -149,21 +188,13 @@ def open_cells(
         names, kept = tenx.features(path)
         n_cells, width = tenx.shape(path)
         if (n_cells, width) != (len(tenx.barcodes(path)), len(kept)):
-            raise _disagree("10x folder")
+            raise disagree("10x folder")
         return CellSource(path, fmt, "X", value_kind, n_cells, names, [], kept)
     with _open(path) as file:
         if fmt == "10x_h5":
             names, kept, n_cells = tenx.h5_features(file)
             return CellSource(path, fmt, "X", value_kind, n_cells, names, [], kept)
         return _open_h5ad(path, file, layer, value_kind)
-
-
-def _disagree(where: str) -> SluiceError:
-    return SluiceError(
-        "The parts of a cell matrix disagree in their sizes",
-        where=where,
-        mend="copy the file again from its source",
-    )
 
 
 @contextmanager
@@ -204,77 +235,20 @@ def _open_h5ad(path: Path, file: h5py.File, layer: str, value_kind: ValueKind) -
     matrix = file[place]
     shape = matrix.shape if isinstance(matrix, h5py.Dataset) else matrix.attrs["shape"]
     if tuple(int(size) for size in shape) != (n_cells, len(genes)):
-        raise _disagree("h5ad")
+        raise disagree("h5ad")
     return CellSource(path, "h5ad", layer, value_kind, n_cells, genes, columns)
 
 
-def _h5ad_rows(item: h5py.Dataset | h5py.Group, shape: tuple[int, int]) -> Rows:
-    if isinstance(item, h5py.Dataset):
-        return _Dense(item)
-    encoding = str(item.attrs.get("encoding-type", ""))
-    if encoding == "csr_matrix":
-        return _Compressed(item, shape)
-    if encoding == "csc_matrix":
-        return ByBands(shape, lambda: _csc_triplets(item))
-    raise SluiceError("A cell matrix has an encoding that is not read", where="h5ad")
-
-
-class _Compressed:
-    """Rows of a matrix stored as data, indices, indptr by row (10x stores cells the same way)."""
-
-    def __init__(self, group: h5py.Group, shape: tuple[int, int]) -> None:
-        self._data, self._indices = group["data"], group["indices"]
-        self._indptr = group["indptr"][:].astype(np.int64)
-        self._width = shape[1]
-        sound = len(self._indptr) == shape[0] + 1 and self._indptr[0] == 0
-        sound = sound and bool((np.diff(self._indptr) >= 0).all())
-        if not (sound and self._indptr[-1] == len(self._data) == len(self._indices)):
-            raise _disagree("sparse matrix")
-
-    def read(self, rows: np.ndarray) -> sparse.csr_matrix:
-        """Return ascending rows; neighbours are read in one go."""
-        runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)
-        spans = [(self._indptr[run[0]], self._indptr[run[-1] + 1]) for run in runs if len(run)]
-        data = [self._data[start:stop] for start, stop in spans]
-        indices = [self._indices[start:stop] for start, stop in spans]
-        lengths = self._indptr[rows + 1] - self._indptr[rows]
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        return _csr(data, indices, indptr, self._width)
-
-
-def _csr(
-    data: list[np.ndarray], indices: list[np.ndarray], indptr: np.ndarray, width: int
-) -> sparse.csr_matrix:
-    values = np.concatenate(data) if data else np.zeros(0, dtype=np.float32)
-    places = np.concatenate(indices).astype(np.int64) if indices else np.zeros(0, dtype=np.int64)
-    if len(places) and (places.min() < 0 or places.max() >= width):
-        raise _disagree("sparse matrix")
-    values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
-    return sparse.csr_matrix((values, places, indptr), shape=(len(indptr) - 1, width))
-
-
-class _Dense:
-    """Rows of a dense dataset."""
-
-    def __init__(self, values: h5py.Dataset) -> None:
-        self._values = values
-
-    def read(self, rows: np.ndarray) -> sparse.csr_matrix:
-        """Return ascending rows."""
-        dense = np.asarray(self._values[rows])
-        return sparse.csr_matrix(dense if dense.dtype == np.float32 else dense.astype(float))
-
-
-def _csc_triplets(group: h5py.Group, step: int = 4_000_000) -> Iterator[Triplets]:
-    """Yield (rows, columns, values) of a matrix stored by columns."""
-    indptr = group["indptr"][:].astype(np.int64)
-    total = int(indptr[-1])
-    if total != len(group["data"]) or total != len(group["indices"]):
-        raise _disagree("sparse matrix")
-    for start in range(0, total, step):
-        stop = min(start + step, total)
-        columns = np.searchsorted(indptr, np.arange(start, stop), side="right") - 1
-        yield group["indices"][start:stop].astype(np.int64), columns, group["data"][start:stop]
+def _places(chosen: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
+    """Return for each of ``size`` numbers its place among those chosen, or -1."""
+    wanted = np.asarray(chosen, dtype=np.int64)
+    if len(wanted) and (wanted.min() < 0 or wanted.max() >= size):
+        raise SluiceError("A selected cell or gene is not in its file", where="cell matrix")
+    places = np.full(size, -1, dtype=np.int32)
+    places[wanted] = np.arange(len(wanted), dtype=np.int32)
+    if (places >= 0).sum() != len(wanted):
+        raise SluiceError("A cell or gene is selected twice", where="cell matrix")
+    return places
 
 
 def _index(frame: h5py.Group) -> list[str]:
@@ -292,29 +266,47 @@ def _length(item: h5py.Dataset | h5py.Group) -> int:
 
 
 def _plain(item: h5py.Dataset | h5py.Group) -> pd.Series:
-    from anndata.io import read_elem  # 1.6 s to import: only when a column is read
-
-    values = pd.Series(read_elem(item))
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return values.astype(object)
-    return values
+    """Return a column as plain values; a gap is ``None`` in text, NaN or NA in numbers."""
+    if isinstance(item, h5py.Dataset):
+        text = h5py.check_string_dtype(item.dtype) is not None
+        return pd.Series(item.asstr()[:] if text else item[:])
+    if "codes" in item:
+        codes = item["codes"][:].astype(np.int64)
+        names = _plain(item["categories"]).astype(object)
+        if len(codes) and (codes.min() < -1 or codes.max() >= len(names)):
+            raise disagree("categories of a column")
+        return pd.Series([*names, None], dtype=object).take(codes).reset_index(drop=True)
+    if "values" in item and "mask" in item:
+        values = _plain(item["values"]).astype(object)
+        return values.mask(item["mask"][:].astype(bool), None)
+    raise SluiceError("A column of a cell table has an encoding that is not read", where="obs")
 
 
 def _slots(file: h5py.File) -> Iterator[Slot]:
     """Yield matrices, columns and keys; below ``uns`` the first level only."""
     for name in sorted(file):
-        item = file[name]
-        if isinstance(item, h5py.Dataset) or ("encoding-type" in item.attrs and "data" in item):
+        item = _own(file, name)
+        if not isinstance(item, h5py.Group) or ("encoding-type" in item.attrs and "data" in item):
             yield _slot(name, item)
             continue
         for key in sorted(item):
-            if name == "raw" and isinstance(item[key], h5py.Group) and key != "X":
-                yield from (_slot(f"raw/{key}/{sub}", item[key][sub]) for sub in sorted(item[key]))
+            inner = _own(item, key)
+            if name == "raw" and isinstance(inner, h5py.Group) and key != "X":
+                for sub in sorted(inner):
+                    yield _slot(f"raw/{key}/{sub}", _own(inner, sub))
             else:
-                yield _slot(f"{name}/{key}", item[key])
+                yield _slot(f"{name}/{key}", inner)
 
 
-def _slot(path: str, item: h5py.Dataset | h5py.Group) -> Slot:
+def _own(group: h5py.Group, key: str) -> h5py.Dataset | h5py.Group | None:
+    """Return an item of the group's own; a link leads elsewhere, perhaps nowhere."""
+    hard = isinstance(group.get(key, getlink=True), h5py.HardLink)
+    return group[key] if hard else None
+
+
+def _slot(path: str, item: h5py.Dataset | h5py.Group | None) -> Slot:
+    if item is None:
+        return Slot(path, "link", 1)
     if isinstance(item, h5py.Dataset):
         return Slot(path, str(item.attrs.get("encoding-type", "array")), int(item.size or 0))
     kind = str(item.attrs.get("encoding-type", "group"))

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from sluice.errors import SluiceError
-from sluice.expression.bands import Triplets
+
+Triplets = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 _EXPRESSION = "Gene Expression"
 _BLOCK_BYTES = 32 << 20
@@ -58,6 +59,11 @@ def shape(folder: Path) -> tuple[int, int]:
     """Return (cells, features) as ``matrix.mtx`` declares them."""
     _, (n_features, n_cells, _) = _preamble(_find(folder, "matrix.mtx"))
     return n_cells, n_features
+
+
+def entries(folder: Path) -> int:
+    """Return how many entries ``matrix.mtx`` declares."""
+    return _preamble(_find(folder, "matrix.mtx"))[1][2]
 
 
 def triplets(folder: Path) -> Iterator[Triplets]:

@@ -3,11 +3,17 @@
 Written with h5py in anndata's documented on-disk encodings (dataframe 0.2.0, csr_matrix 0.1.0,
 categorical 0.2.0), not by saving an AnnData object: nothing can travel along that was not asked
 for, and the rows never have to be in memory at once. The same values give the same bytes.
+
+Chunks are packed here, on two threads, and handed to HDF5 ready made. The filters are the two that
+every HDF5 has, shuffle and deflate (docs/decisions/0015-streaming.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -16,10 +22,19 @@ import pandas as pd
 from scipy import sparse
 
 from sluice.errors import SluiceError
-from sluice.files import replacing_file
+from sluice.expression.chunks import shuffled_and_deflated
+from sluice.files import canonical_json, replacing_file, sha256_json
+
+#: Layout of a released h5ad, as ``uns["schema"]`` names it, before the kind of its values.
+SCHEMA = "sluice-expression-1"
 
 _CHUNK = 65_536
+_THREADS = 2
 _TEXT = h5py.string_dtype()
+_STEP = 1 << 20
+#: The types that long arrays are digested as; others are as wide as they can be.
+_DIGESTED_AS = {"X/data": "<f4", "X/indices": "<i4"}
+_WIDEST = {"b": "|u1", "i": "<i8", "u": "<i8", "f": "<f8"}
 
 
 def write_h5ad(
@@ -30,8 +45,9 @@ def write_h5ad(
     *,
     title: str,
     schema: str,
-) -> None:
-    """Write X, obs, var and two words of uns; no raw, layers, obsm, obsp, varm or varp.
+    organism: str = "",
+) -> str:
+    """Write X, obs, var and a few words of uns; no raw, layers, obsm, obsp, varm or varp.
 
     Parameters
     ----------
@@ -42,21 +58,66 @@ def write_h5ad(
         Text is stored as categories made from the values present, so none can be stale.
     title, schema
         ``uns["title"]`` and ``uns["schema"]``: what the file is and which layout it follows.
+    organism
+        ``uns["organism_ontology_term_id"]``, as CELLxGENE names it; left out if empty.
+
+    Returns
+    -------
+    The content digest, as :func:`h5ad_digest` finds it.
 
     Raises
     ------
     SluiceError
         If names repeat, a column has another type, or the rows do not match ``obs`` and ``var``.
     """
+    words = {"organism_ontology_term_id": organism, "schema": schema, "title": title}
     with replacing_file(path) as temporary, h5py.File(temporary, "w") as file:
         _mark(file, "anndata", "0.1.0")
-        _write_matrix(file, blocks, (len(obs), len(var)))
+        known = _write_matrix(file, blocks, (len(obs), len(var)))
         _write_frame(file, "obs", obs)
         _write_frame(file, "var", var)
         uns = file.create_group("uns")
         _mark(uns, "dict", "0.1.0")
-        for key, text in (("schema", schema), ("title", title)):
-            _mark(uns.create_dataset(key, data=text, dtype=_TEXT, track_times=False), "string")
+        for key, text in words.items():
+            if text:
+                _mark(uns.create_dataset(key, data=text, dtype=_TEXT, track_times=False), "string")
+        return _digest(file, known)
+
+
+def h5ad_digest(path: Path) -> str:
+    """Return the content digest of a released h5ad: names, columns, values, words of ``uns``.
+
+    Compression, chunks and widths of numbers do not count, so a writer's upgrade does not
+    change it.
+    """
+    with h5py.File(path, "r") as file:
+        return _digest(file, {})
+
+
+def _digest(file: h5py.File, known: Mapping[str, str]) -> str:
+    """Return the digest over all datasets; ``known`` are those already taken."""
+    found: dict[str, object] = dict(known)
+
+    def take(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset) and name not in found:
+            found[name] = _dataset_digest(name, item)
+        elif "column-order" in item.attrs:
+            found[name] = [str(column) for column in item.attrs["column-order"]]
+
+    file.visititems(take)
+    return sha256_json(found)
+
+
+def _dataset_digest(name: str, item: h5py.Dataset) -> str:
+    if h5py.check_string_dtype(item.dtype):
+        values = item.asstr()[()]
+        plain = values if isinstance(values, str) else [str(value) for value in values]
+        return hashlib.sha256(canonical_json(plain)).hexdigest()
+    kind = _DIGESTED_AS.get(name, _WIDEST[item.dtype.kind])
+    digest = hashlib.sha256()
+    for start in range(0, len(item), _STEP):
+        digest.update(np.ascontiguousarray(item[start : start + _STEP], dtype=kind).data)
+    return digest.hexdigest()
 
 
 def _mark(item: h5py.Group | h5py.Dataset, encoding: str, version: str = "0.2.0") -> None:
@@ -66,52 +127,94 @@ def _mark(item: h5py.Group | h5py.Dataset, encoding: str, version: str = "0.2.0"
 
 def _write_matrix(
     file: h5py.File, blocks: Iterable[sparse.csr_matrix | np.ndarray], shape: tuple[int, int]
-) -> None:
+) -> dict[str, str]:
+    """Write X; return the digests of its long arrays."""
     group = file.create_group("X")
     _mark(group, "csr_matrix", "0.1.0")
     group.attrs["shape"] = np.array(shape, dtype=np.int64)
-    data = _growing(group, "data", np.float32)
-    indices = _growing(group, "indices", np.int32)
     indptr = [np.zeros(1, dtype=np.int64)]
     rows = stored = 0
-    for block in blocks:
-        matrix = sparse.csr_matrix(block, dtype=np.float32, copy=True)
-        matrix.sum_duplicates()
-        matrix.eliminate_zeros()
-        if matrix.shape[1] != shape[1]:
-            break
-        _append(data, matrix.data, stored)
-        _append(indices, matrix.indices, stored)
-        indptr.append(stored + matrix.indptr[1:].astype(np.int64))
-        rows, stored = rows + matrix.shape[0], stored + matrix.nnz
-    else:
-        if rows == shape[0]:
-            whole = np.concatenate(indptr)
-            group.create_dataset("indptr", data=whole, track_times=False)
-            return
+    with ThreadPoolExecutor(_THREADS) as pool:
+        data = _Growing(group, "data", "<f4", pool)
+        indices = _Growing(group, "indices", "<i4", pool)
+        for block in blocks:
+            matrix = _plain_rows(block)
+            if matrix.shape[1] != shape[1]:
+                break
+            data.append(matrix.data)
+            indices.append(matrix.indices)
+            indptr.append(stored + matrix.indptr[1:].astype(np.int64))
+            rows, stored = rows + matrix.shape[0], stored + matrix.nnz
+        else:
+            if rows == shape[0]:
+                digests = {"X/data": data.finish(), "X/indices": indices.finish()}
+                group.create_dataset("indptr", data=np.concatenate(indptr), track_times=False)
+                return digests
     raise SluiceError(
         "A matrix to release does not have the rows of its obs and the columns of its var",
         where="released h5ad",
     )
 
 
-def _growing(group: h5py.Group, name: str, dtype: type) -> h5py.Dataset:
-    return group.create_dataset(
-        name,
-        (0,),
-        dtype,
-        maxshape=(None,),
-        chunks=(_CHUNK,),
-        compression="gzip",
-        compression_opts=1,
-        shuffle=True,
-        track_times=False,
-    )
+def _plain_rows(block: sparse.csr_matrix | np.ndarray) -> sparse.csr_matrix:
+    """Return rows as float32, columns ascending, nothing twice, no zero stored."""
+    matrix = sparse.csr_matrix(block, dtype=np.float32)
+    if not (matrix.has_canonical_format and matrix.data.all()):
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+    return matrix
 
 
-def _append(dataset: h5py.Dataset, values: np.ndarray, start: int) -> None:
-    dataset.resize((start + len(values),))
-    dataset[start:] = values
+class _Growing:
+    """A dataset of one dimension that grows by finished chunks, and its digest."""
+
+    def __init__(self, group: h5py.Group, name: str, kind: str, pool: ThreadPoolExecutor) -> None:
+        self._set = group.create_dataset(
+            name, (0,), kind, maxshape=(None,), chunks=(_CHUNK,),
+            compression="gzip", compression_opts=1, shuffle=True, track_times=False,
+        )  # fmt: skip
+        self._kind, self._pool = np.dtype(kind), pool
+        self._rest: list[np.ndarray] = []
+        self._length = self._written = 0
+        self._packing: deque[Future[bytes]] = deque()
+        self._digest = hashlib.sha256()
+
+    def append(self, values: np.ndarray) -> None:
+        """Add values at the end."""
+        values = np.ascontiguousarray(values, dtype=self._kind)
+        self._digest.update(values.data)
+        self._length += len(values)
+        self._rest.append(values)
+        if sum(map(len, self._rest)) < _CHUNK:
+            return
+        whole = np.concatenate(self._rest)
+        end = len(whole) - len(whole) % _CHUNK
+        for start in range(0, end, _CHUNK):
+            self._pack(whole[start : start + _CHUNK])
+        self._rest = [whole[end:]]
+
+    def finish(self) -> str:
+        """Write what is left; return the digest of all values."""
+        rest = np.concatenate(self._rest) if self._rest else np.zeros(0, self._kind)
+        if len(rest):
+            self._pack(np.pad(rest, (0, _CHUNK - len(rest))))
+        while self._packing:
+            self._write()
+        self._set.resize((self._length,))
+        return self._digest.hexdigest()
+
+    def _pack(self, chunk: np.ndarray) -> None:
+        self._packing.append(self._pool.submit(shuffled_and_deflated, chunk))
+        while len(self._packing) > 4 * _THREADS:
+            self._write()
+
+    def _write(self) -> None:
+        packed = self._packing.popleft().result()
+        start = self._written * _CHUNK
+        self._set.resize((start + _CHUNK,))
+        self._set.id.write_direct_chunk((start,), packed)
+        self._written += 1
 
 
 def _write_frame(file: h5py.File, name: str, frame: pd.DataFrame) -> None:

@@ -19,7 +19,6 @@ from sluice.modalities.shared.groups import averaged, only_planned, set_scores
 from sluice.modalities.shared.h5ad import (
     ReleasedMatrix,
     file_words,
-    h5ad_digest,
     open_released,
     released_fields,
     write_crosswalk,
@@ -63,7 +62,6 @@ def apply(job: Job, out: Path) -> None:
         if product_is_on(job, "group_means"):
             keys = obs.rename(columns={"person": "subject"})
             told = _write_means(job, out, open_released(path), keys, genes, plan, settings)
-        job.contents[path.name] = h5ad_digest(path)
         job.counts["samples released"] += len(samples)
     subjects = subjects_behind(job, maps, samples["subject"])
     write_groups(job, "group_means", told, subjects, settings.decimals)
@@ -95,7 +93,8 @@ def _write_matrix(
         assert job.settings.products is not None
         title = job.settings.products["gene_matrix"].title
         words = file_words(job, title, matrix.value_kind)
-        write_h5ad(path, _blocks(matrix, rows, columns, decimals), obs, var, **words)
+        blocks = _blocks(matrix, rows, columns, decimals)
+        job.contents[path.name] = write_h5ad(path, blocks, obs, var, **words)
     return obs
 
 

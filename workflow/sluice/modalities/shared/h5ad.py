@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import h5py
-import numpy as np
 import pandas as pd
 
 from sluice.config.policy import FieldRule
 from sluice.expression.singlecell import CellSource, open_cells
 from sluice.expression.values import ValueKind
-from sluice.files import canonical_json
-from sluice.files.tables import read_table, table_digest, write_table
+from sluice.expression.write import SCHEMA
+from sluice.files.tables import read_table, write_table
 from sluice.identity import Pseudonyms
 from sluice.jobs import Job
 from sluice.modalities.shared.plan import node_level
@@ -28,8 +26,6 @@ from sluice.modalities.shared.rules import (
     shift_dates,
 )
 
-_SCHEMA = "sluice-expression-1"
-_STEP = 1 << 20
 _CROSSWALK = ["subject", "person", "kind", "original", "new"]
 
 
@@ -76,7 +72,7 @@ def file_words(job: Job, title: str, value_kind: str) -> dict[str, str]:
     """
     release = job.config.release
     address = f"{release.cohort}/{release.version}/{job.tier}"
-    return {"title": f"{title} (sluice_release {address})", "schema": f"{_SCHEMA} {value_kind}"}
+    return {"title": f"{title} (sluice_release {address})", "schema": f"{SCHEMA} {value_kind}"}
 
 
 @dataclass(frozen=True)
@@ -94,34 +90,12 @@ def open_released(path: Path) -> ReleasedMatrix:
 
     with h5py.File(path, "r") as file:
         obs = read_elem(file["obs"])
-        kind = str(read_elem(file["uns/schema"])).removeprefix(_SCHEMA).strip()
+        kind = str(read_elem(file["uns/schema"])).removeprefix(SCHEMA).strip()
     for name in obs.columns:
         if isinstance(obs[name].dtype, pd.CategoricalDtype):
             obs[name] = obs[name].astype(object).where(obs[name].notna(), None)
     source = open_cells(path, "h5ad", value_kind=cast(ValueKind, kind))
     return ReleasedMatrix(obs, source.genes, source)
-
-
-def h5ad_digest(path: Path) -> str:
-    """Return the content digest of a released h5ad: names, columns, values, words of ``uns``.
-
-    Compression, chunks and widths of integers do not count, so a writer's upgrade does not
-    change it.
-    """
-    from anndata.io import read_elem
-
-    digest = hashlib.sha256()
-    with h5py.File(path, "r") as file:
-        for part in ("obs", "var"):
-            frame = read_elem(file[part]).rename_axis("name").reset_index()
-            digest.update(table_digest(frame.astype(object)).encode())
-        words = {key: str(read_elem(item)) for key, item in file["uns"].items()}
-        digest.update(canonical_json(words))
-        for name, kind in (("data", "<f4"), ("indices", "<i8"), ("indptr", "<i8")):
-            item = file["X"][name]
-            for start in range(0, len(item), _STEP):
-                digest.update(np.asarray(item[start : start + _STEP]).astype(kind).tobytes())
-    return digest.hexdigest()
 
 
 def write_crosswalk(
@@ -174,6 +148,6 @@ def _kind(item: Any) -> str:
 def value_unit(path: Path) -> str:
     """Return the unit of a released matrix in words."""
     with h5py.File(path, "r") as file:
-        kind = str(file["uns/schema"].asstr()[()]).removeprefix(_SCHEMA).strip()
+        kind = str(file["uns/schema"].asstr()[()]).removeprefix(SCHEMA).strip()
     words = {"counts": "counts", "tpm": "transcripts per million", "log": "logarithms as curated"}
     return words[kind]

@@ -19,7 +19,6 @@ from sluice.jobs import Job
 from sluice.modalities.shared.groups import chosen_sets, only_planned
 from sluice.modalities.shared.h5ad import (
     file_words,
-    h5ad_digest,
     open_released,
     released_fields,
     write_crosswalk,
@@ -70,7 +69,6 @@ def apply(job: Job, out: Path) -> None:
             chosen = [records[file_id] for file_id in matrix["file_ids"]]
             new = _write_cells(job, path, chosen, cells, genes, maps, settings.decimals)
             named = pd.concat([named, new], ignore_index=True)
-            job.contents[path.name] = h5ad_digest(path)
         if groups_on:
             main = open_released(out / _MAIN)
             typed = main.obs.assign(donor=main.obs["person"], row=range(len(main.obs)))
@@ -113,7 +111,8 @@ def _write_cells(
         part = _named(cells[cells["file_id"] == record.file_id], source, maps)
         place = genes[genes["file_id"] == record.file_id].set_index("gene_id")["row"]
         columns = place.loc[var.index].to_numpy()
-        streams.append(_Rows(source, part["cell_row"].to_numpy(), columns))
+        rows = part["cell_row"].to_numpy()
+        streams.append(_Rows(source.iter_rows(rows, columns=columns, folder=path.parent)))
         parts.append(part.assign(stream=number))
     # A person's cells lie together, whatever files they come from.
     merged = pd.concat(parts).sort_values(["person", "stream", "name"])
@@ -123,7 +122,7 @@ def _write_cells(
     kind = records[0].value_kind
     rounded = blocks if kind == "counts" else (_rounded(block, decimals) for block in blocks)
     words = file_words(job, job.settings.products["cells"].title, kind)
-    write_h5ad(path, rounded, obs, var, **words)
+    job.contents[path.name] = write_h5ad(path, rounded, obs, var, **words)
     job.counts["cells released"] += len(obs)
     return merged.rename(columns={"name": "new"})[["subject", "original", "new"]]
 
@@ -140,20 +139,15 @@ def _named(cells: pd.DataFrame, source: CellSource, maps: Pseudonyms) -> pd.Data
 
 @dataclass
 class _Rows:
-    """Chosen rows and columns of a source, to be taken a few at a time and in order."""
+    """Rows of a source in order, to be taken a few at a time."""
 
-    source: CellSource
-    rows: np.ndarray
-    columns: np.ndarray
-    _blocks: Iterator[sparse.csr_matrix] | None = None
+    blocks: Iterator[sparse.csr_matrix]
     _held: list[sparse.csr_matrix] = field(default_factory=list)
 
     def take(self, number: int) -> Iterator[sparse.csr_matrix]:
         """Yield the next ``number`` rows."""
-        if self._blocks is None:
-            self._blocks = self.source.iter_rows(self.rows)
         while number > 0:
-            block = self._held.pop() if self._held else next(self._blocks)[:, self.columns]
+            block = self._held.pop() if self._held else next(self.blocks)
             if block.shape[0] > number:
                 self._held.append(block[number:])
                 block = block[:number]

@@ -8,13 +8,13 @@ import pandas as pd
 
 from sluice.expression.genes import load_genes
 from sluice.files.tables import write_table
-from sluice.identity import sample_id
 from sluice.jobs import Job
 from sluice.modalities.shared.consent import permitted
 from sluice.modalities.shared.genes import permitted_genes
 from sluice.modalities.shared.h5ad import open_released
 from sluice.modalities.shared.samples import named_fields, require_fields
 from sluice.modalities.shared.upstream import upstream_folder, write_pointer
+from sluice.modalities.singlecell.cap import capped
 from sluice.modalities.singlecell.settings import individual_settings, public_settings
 
 _TABLES = ("files", "samples", "genes", "cells")
@@ -95,18 +95,6 @@ def _within_bounds(job: Job, cells: pd.DataFrame) -> pd.DataFrame:
         sizes < floor, "subject"
     ].nunique()
     kept = cells[sizes >= floor]
-    chosen = _capped(kept, cap, job.vault.key("cell-choice", job.tier))
+    chosen = capped(kept, cap, job.vault.key("cell-choice", job.tier))
     job.counts["cells above the cap left out"] += len(kept) - len(chosen)
     return chosen.sort_values(["file_id", "cell_row"])
-
-
-def _capped(cells: pd.DataFrame, cap: int, key: bytes) -> pd.DataFrame:
-    """Keep ``cap`` cells of each donor, chosen by a key and not by their order in the file."""
-    over = cells.groupby("subject")["cell_row"].transform("size") > cap
-    rows = cells[over]
-    drawn = [
-        sample_id(key, f"{file}/{row}")
-        for file, row in zip(rows["file_id"], rows["cell_row"], strict=True)
-    ]
-    chosen = rows.assign(drawn=drawn).sort_values(["subject", "drawn"])
-    return pd.concat([cells[~over], rows.loc[chosen.groupby("subject").head(cap).index]])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from sluice.attacks.differencing import CONTROL_DONORS
 from sluice.attacks.reconstruction import reconstruction
 from sluice.attacks.relink import relink
+from sluice.attacks.surface import surface_leaks
 from sluice.expression.aggregate import effective_dimension, pseudobulk, set_means
 from sluice.files.tables import read_table
 from sluice.jobs import Job
@@ -34,7 +34,6 @@ _TYPE = "cell_type"
 _HALF_FLOOR = 10
 _FEWEST_DONORS = 2
 _SHORTEST = 5
-_WHOLE = {"X", "X/data", "X/indices", "X/indptr", "obs", "var", "uns", "uns/title", "uns/schema"}
 
 
 def scenarios(job: Job) -> list[Score]:
@@ -112,10 +111,10 @@ def _surface(job: Job, pairs: list[CellPairs]) -> Score:
     """Count slots that no released file may have, and strings in it that the vault knows."""
     known = _vault_strings(job)
     folder = job.layout.data(job.tier, "singlecell", "all")
-    released = sum(_exposed(folder / pair.name, known) for pair in pairs)
+    released = sum((surface_leaks(folder / pair.name, known) for pair in pairs), Counter[str]())
     sources = [source for pair in pairs for source in pair.raw.values()]
     raw = sum(
-        _exposed(source.path, known)
+        surface_leaks(source.path, known).total()
         if source.path.is_file()
         else len(known.intersection(source.barcodes()))
         for source in sources
@@ -123,12 +122,14 @@ def _surface(job: Job, pairs: list[CellPairs]) -> Score:
     score = count_score(
         "surface",
         "cells",
-        released,
+        released.total(),
         len({person for pair in pairs for person in pair.matrix.obs["person"]}),
         "every slot, name, attribute and string of the released files",
-        "Slots outside matrix, obs, var and two words of uns, plus identifiers of the vault.",
+        "Slots outside matrix, obs, var and words of uns, barcodes, receptors, variants, alleles, "
+        "a user block, plus identifiers of the vault.",
     )
-    return replace(score, evidence={"raw": raw, "works": raw > 0})
+    evidence = {"raw": raw, "works": raw > 0}
+    return replace(score, evidence=evidence, detail=dict(sorted(released.items())))
 
 
 def _vault_strings(job: Job) -> set[str]:
@@ -137,29 +138,6 @@ def _vault_strings(job: Job) -> set[str]:
     values = [read_table(path, ["value"])["value"] for path in people if path.is_file()]
     values.append(read_crosswalk(job, job.tier, "barcode")["original"])
     return {str(value) for value in pd.concat(values) if len(str(value)) >= _SHORTEST}
-
-
-def _exposed(path: Path, known: set[str]) -> int:
-    """Return forbidden slots plus known identifiers of an HDF5 file."""
-    slots: list[str] = []
-    texts: set[str] = set()
-
-    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if name not in _WHOLE and name.split("/")[0] not in ("obs", "var"):
-            slots.append(name)
-        texts.update(name.split("/"))
-        for value in item.attrs.values():
-            texts.update(_strings(np.asarray(value, dtype=object)))
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "OSU" and item.shape is not None:
-            texts.update(_strings(np.asarray(item[()], dtype=object)))
-
-    with h5py.File(path, "r") as file:
-        file.visititems(visit)
-    return len(slots) + len(known & texts)
-
-
-def _strings(values: np.ndarray) -> set[str]:
-    return {v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in values.ravel()}
 
 
 # --- groups ---------------------------------------------------------------------------------------
