@@ -33,7 +33,8 @@ def returned() -> set[str]:
     root = Path(sluice.__file__).parent
     files = [*root.glob("attacks/**/*.py"), *root.glob("modalities/*/scenarios.py")]
     found = set()
-    for path in [*files, root / "modalities/shared/groups.py"]:
+    shared = [root / f"modalities/shared/{name}.py" for name in ("groups", "lineage")]
+    for path in [*files, *shared]:
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
                 found |= _name(call, call.func.id)
