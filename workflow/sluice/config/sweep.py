@@ -70,35 +70,39 @@ class Setting(Model):
 
 
 class Grid(Model):
-    """Settings that differ in what is a list here: every combination is tried."""
+    """Settings that differ in what is listed here: every combination is tried."""
 
-    suppress: Share | list[Share] = Field(
-        default=0, description="Share of the genes that is dropped, the most variable first"
+    suppress: list[Share] = Field(
+        default=[0],
+        min_length=1,
+        description="Share of the genes that is dropped, the most variable first",
     )
-    sets: Sets | list[Sets] | None = Field(
-        default=None, description="Release this many gene sets (the first that fit), not genes"
+    sets: list[Sets] = Field(
+        default=[], description="Release this many gene sets, the first that fit; empty: genes"
     )
-    noise: Noise | list[Noise] = Field(
-        default=0, description="Gaussian noise on each donor's values, in SDs of the feature"
+    noise: list[Noise] = Field(
+        default=[0],
+        min_length=1,
+        description="Gaussian noise on each donor's values, in SDs of the feature",
     )
-    donors: Donors | list[Donors] = Field(
-        default=1, description="Average over groups of at least this many donors of one label"
+    donors: list[Donors] = Field(
+        default=[1],
+        min_length=1,
+        description="Average over groups of at least this many donors of one label",
     )
-    decimals: Decimals | list[Decimals] | None = Field(
-        default=None, description="Round to so many decimals; none: as computed"
+    decimals: list[Decimals] = Field(
+        default=[], description="Round to so many decimals; empty: as computed"
     )
 
     def settings(self) -> Iterator[Setting]:
         """Yield every combination, the last key changing fastest."""
         keys = list(Setting.model_fields)
-        values = [getattr(self, key) for key in keys]
-        lists = [value if isinstance(value, list) else [value] for value in values]
-        for combination in product(*lists):
+        for combination in product(*(getattr(self, key) or [None] for key in keys)):
             yield Setting(**dict(zip(keys, combination, strict=True)))
 
 
 class Sweep(Model):
-    """The whole file."""
+    """What is tried on trial releases of an expression matrix, and what it is judged by."""
 
     seed: int = Field(default=0, ge=0, description="Of the halves, the groups and the noise")
     measure: Literal[

@@ -153,7 +153,7 @@ def sweep(
     """
     check_attacks(plan, list(RISKS))
     settings = [s for s in plan.expanded if (s.sets or 0) <= len(sets)]
-    if not sets and (plan.measure == "gene_sets" or not settings):
+    if not sets and (plan.measure == "gene_sets" or len(settings) < len(plan.expanded)):
         raise SluiceError(
             f"No gene set has {plan.min_genes} genes in the matrix",
             where="gene sets",
@@ -196,10 +196,10 @@ def _halves(
     plan: Sweep, raw: Table, sets: Mapping[str, np.ndarray], hidden: np.ndarray | None
 ) -> tuple[_Half, _Half]:
     """Deal the donors, alike in their labels: to choose on, to judge on."""
-    second = _dealt(raw.labels, 1 / 2, [plan.seed, 0])
+    second = deal(raw.labels, 1 / 2, [plan.seed, 0])
     made = []
     for number, rows in enumerate((np.flatnonzero(~second), np.flatnonzero(second))):
-        out = _dealt(raw.labels[rows], _YARDSTICK, [plan.seed, 1, number])
+        out = deal(raw.labels[rows], _YARDSTICK, [plan.seed, 1, number])
         made.append(
             _Half(
                 raw.rows(rows[~out]),
@@ -211,7 +211,7 @@ def _halves(
     return made[0], made[1]
 
 
-def _dealt(labels: np.ndarray, share: float, seed: list[int]) -> np.ndarray:
+def deal(labels: np.ndarray, share: float, seed: list[int]) -> np.ndarray:
     """Return a mask of that share of each label's rows, at random."""
     rng = np.random.default_rng(seed)
     mask = np.zeros(len(labels), dtype=bool)
