@@ -28,7 +28,7 @@ from sluice.utility.findings import (
     markers,
 )
 
-_REPLICATES = 200
+_REPLICATES = 100
 _PAIRS = 2000
 
 
@@ -99,101 +99,185 @@ class Yardstick:
         return left, (left + rng.integers(1, max(genes, 2), size=_PAIRS)) % genes
 
     @cached_property
-    def drawn(self) -> list[Table]:
-        """The yardstick itself, then its replicates: donors drawn anew within each label."""
+    def draws(self) -> list[np.ndarray]:
+        """Rows of the yardstick itself, then of its replicates: drawn anew within each label."""
         rng = np.random.default_rng([self.seed, 2])
         members = [np.flatnonzero(self.raw.labels == label) for label in self.labels]
-        draws = (
+        drawn = (
             np.concatenate([rng.choice(rows, len(rows)) for rows in members])
             for _ in range(_REPLICATES)
         )
-        return [self.raw, *(self.raw.rows(rows) for rows in draws)]
+        return [np.arange(len(self.raw.labels)), *drawn]
 
     @cached_property
     def changes(self) -> list[np.ndarray]:
         """Changes of genes, one array a draw."""
-        return [changes(table, self.labels) for table in self.drawn]
+        return [changes(self.raw.rows(rows), self.labels) for rows in self.draws]
 
     @cached_property
     def differential(self) -> list[np.ndarray]:
         """Differential genes, one array a draw."""
-        return [differential(table, self.labels) for table in self.drawn]
+        return [differential(self.raw.rows(rows), self.labels) for rows in self.draws]
 
     @cached_property
     def coexpression(self) -> list[np.ndarray]:
         """Correlations of the sampled pairs, one array a draw."""
-        return [coexpression(table, *self.pairs) for table in self.drawn]
+        return [coexpression(self.raw.rows(rows), *self.pairs) for rows in self.draws]
 
     def of_sets(self, found: np.ndarray) -> np.ndarray:
         """Return changes of genes as changes of the sets: contrasts x sets."""
         return np.column_stack([found[:, genes].mean(axis=1) for genes in self.sets.values()])
 
 
-#: What a release says beside what each draw of the yardstick says: one agreement a draw.
-Agreement = Callable[[Released, Yardstick], list[float] | None]
+@dataclass(frozen=True)
+class _Measure:
+    """One kind of finding.
+
+    Parameters
+    ----------
+    meaning
+        What is compared, for a reader.
+    say
+        What a release says of it; ``None`` where it cannot tell.
+    truths
+        What each draw of the yardstick says.
+    agree
+        How well the one bears out the other.
+    """
+
+    meaning: str
+    say: Callable[[Released, Yardstick], np.ndarray | None]
+    truths: Callable[[Yardstick], list[np.ndarray]]
+    agree: Callable[[np.ndarray, np.ndarray], float]
 
 
-def _fold_changes(released: Released, yardstick: Yardstick) -> list[float]:
-    said = _on_genes(released, yardstick)
-    return [_pearson(said, truth) for truth in yardstick.changes]
+def _say_changes(released: Released, yardstick: Yardstick) -> np.ndarray:
+    """Return the changes that the release tells of every raw gene: contrasts x genes.
+
+    A gene in several sets takes the mean of their changes.
+    """
+    told = changes(released.table, yardstick.labels)
+    total = np.zeros((len(told), len(yardstick.raw.features)))
+    times = np.zeros(len(yardstick.raw.features))
+    for column, genes in enumerate(released.parts):
+        total[:, genes] += told[:, [column]]
+        times[genes] += 1
+    return np.asarray(total / np.maximum(times, 1))
 
 
-def _gene_sets(released: Released, yardstick: Yardstick) -> list[float] | None:
+def _say_sets(released: Released, yardstick: Yardstick) -> np.ndarray | None:
+    """Return the changes that the release tells of every set: contrasts x sets.
+
+    A released set speaks for itself; genes speak for a set by the mean over those released.
+    """
     if not yardstick.sets:
         return None
-    said = _on_sets(released, yardstick)
-    return [_signed_ranks(said, yardstick.of_sets(truth)) for truth in yardstick.changes]
-
-
-def _markers(released: Released, yardstick: Yardstick) -> list[float] | None:
+    told = changes(released.table, yardstick.labels)
+    out = np.zeros((len(told), len(yardstick.sets)))
     if not released.holds_genes:
-        return None
-    said = markers(_on_genes(released, yardstick))
-    return [_share(said & markers(truth), markers(truth)) for truth in yardstick.changes]
+        place = {name: number for number, name in enumerate(yardstick.sets)}
+        for column, name in enumerate(released.table.features):
+            out[:, place[name]] = told[:, column]
+        return out
+    column_of = _columns_of_genes(released, yardstick)
+    for number, genes in enumerate(yardstick.sets.values()):
+        there = column_of[genes][column_of[genes] >= 0]
+        if len(there):
+            out[:, number] = told[:, there].mean(axis=1)
+    return out
 
 
-def _differential(released: Released, yardstick: Yardstick) -> list[float] | None:
-    rates = true_and_false_positives(released, yardstick)
-    return None if rates is None else [true - false for true, false in rates]
+def _say_markers(released: Released, yardstick: Yardstick) -> np.ndarray | None:
+    return markers(_say_changes(released, yardstick)) if released.holds_genes else None
 
 
-def _coexpression(released: Released, yardstick: Yardstick) -> list[float] | None:
+def _say_differential(released: Released, yardstick: Yardstick) -> np.ndarray | None:
     if not (released.holds_genes and released.table.is_testable):
         return None
-    column = np.full(len(yardstick.raw.features), -1)
-    column[np.concatenate(released.parts)] = np.arange(len(released.parts))
-    left, right = (column[genes] for genes in yardstick.pairs)
+    calls = differential(released.table, yardstick.labels)
+    said = np.zeros((len(calls), len(yardstick.raw.features)), dtype=bool)
+    said[:, np.concatenate(released.parts)] = calls
+    return said
+
+
+def _say_coexpression(released: Released, yardstick: Yardstick) -> np.ndarray | None:
+    if not (released.holds_genes and released.table.is_testable):
+        return None
+    column_of = _columns_of_genes(released, yardstick)
+    left, right = (column_of[genes] for genes in yardstick.pairs)
     there = (left >= 0) & (right >= 0)
     said = np.zeros(len(left))
     said[there] = coexpression(released.table, left[there], right[there])
-    return [_pearson(said, truth) for truth in yardstick.coexpression]
+    return said
 
 
-#: Name -> (what it is, agreement, what guessing reaches).
-_AGREEMENTS: dict[str, tuple[str, Agreement, float]] = {
-    "fold_changes": (
+def _columns_of_genes(released: Released, yardstick: Yardstick) -> np.ndarray:
+    """Return each raw gene's column in a release of genes, or -1."""
+    column_of = np.full(len(yardstick.raw.features), -1)
+    column_of[np.concatenate(released.parts)] = np.arange(len(released.parts))
+    return column_of
+
+
+def _pearson(one: np.ndarray, two: np.ndarray) -> float:
+    a, b = (values.ravel() - values.mean() for values in (one, two))
+    size = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(a @ b / size) if size > 1e-12 else 0.0
+
+
+def _signed_ranks(one: np.ndarray, two: np.ndarray) -> float:
+    """Return the cosine of two lists of changes, each replaced by its signed rank.
+
+    As Wilcoxon 1945 ranks differences: by size, with the sign put back; no change stays 0. Unlike
+    Spearman's, it keeps which changes go up and which down, so that what is not told (0) is not
+    taken for the smallest where everything goes up.
+    """
+    a, b = (np.sign(x) * stats.rankdata(np.abs(x)) for x in (one.ravel(), two.ravel()))
+    size = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(a @ b / size) if size > 0 else 0.0
+
+
+def _recall(said: np.ndarray, truth: np.ndarray) -> float:
+    return float((said & truth).sum() / truth.sum()) if truth.any() else 0.0
+
+
+def _informedness(said: np.ndarray, truth: np.ndarray) -> float:
+    """Return the true minus the false positive rate (Youden 1950)."""
+    return _recall(said, truth) - _recall(said, ~truth)
+
+
+_AGREEMENTS = {
+    "fold_changes": _Measure(
         "log fold changes of all genes; a gene that is not released counts as unchanged, a set's "
         "change as that of each member (Pearson)",
-        _fold_changes,
-        0.0,
+        _say_changes,
+        lambda yardstick: yardstick.changes,
+        _pearson,
     ),
-    "gene_sets": (
+    "gene_sets": _Measure(
         "contrasts of all gene sets; a set of which nothing is released counts as unchanged "
         "(cosine of signed ranks)",
-        _gene_sets,
-        0.0,
+        _say_sets,
+        lambda yardstick: [yardstick.of_sets(truth) for truth in yardstick.changes],
+        _signed_ranks,
     ),
-    "differential": (
+    "differential": _Measure(
         "differentially expressed genes: true minus false positive rate, Welch's t test at a "
         "false discovery rate of 5 %",
-        _differential,
-        0.0,
+        _say_differential,
+        lambda yardstick: yardstick.differential,
+        _informedness,
     ),
-    "markers": ("recall of each label's largest changes", _markers, 0.0),
-    "coexpression": (
+    "markers": _Measure(
+        "recall of each label's largest changes",
+        _say_markers,
+        lambda yardstick: [markers(truth) for truth in yardstick.changes],
+        _recall,
+    ),
+    "coexpression": _Measure(
         "correlations of a fixed sample of pairs of genes (Pearson)",
-        _coexpression,
-        0.0,
+        _say_coexpression,
+        lambda yardstick: yardstick.coexpression,
+        _pearson,
     ),
 }
 
@@ -232,51 +316,27 @@ def utilities(
     return found
 
 
-def true_and_false_positives(
-    released: Released, yardstick: Yardstick
-) -> list[tuple[float, float]] | None:
-    """Return (true, false) positive rate of differential genes against each draw's.
-
-    ``None`` where the release has no genes or too few rows for a test.
-    """
-    if not (released.holds_genes and released.table.is_testable):
-        return None
-    calls = differential(released.table, yardstick.labels)
-    said = np.zeros((len(calls), len(yardstick.raw.features)), dtype=bool)
-    said[:, np.concatenate(released.parts)] = calls
-    return [
-        (_share(said & truth, truth), _share(said & ~truth, ~truth))
-        for truth in yardstick.differential
-    ]
-
-
 def _agreement(
     name: str, released: Released, raw: Table, yardstick: Yardstick, product: str
 ) -> Score | None:
-    meaning, agree, chance = _AGREEMENTS[name]
-    found, real = agree(released, yardstick), agree(as_released(raw), yardstick)
-    if found is None or real is None:
+    measure = _AGREEMENTS[name]
+    said, real = measure.say(released, yardstick), measure.say(as_released(raw), yardstick)
+    if said is None or real is None:
         return None
-    detail: dict[str, object] = {"ceiling": real[0]}
+    truths = measure.truths(yardstick)
+    estimate, *replicates = (measure.agree(said, truth) for truth in truths)
+    detail: dict[str, float] = {"ceiling": measure.agree(real, truths[0])}
     if name == "differential":
-        rates = true_and_false_positives(released, yardstick)
-        assert rates is not None
-        detail |= {"true_positive_rate": rates[0][0], "false_positive_rate": rates[0][1]}
-    estimate, replicates = found[0], found[1:]
-    return _score(
-        name,
-        product,
-        meaning,
-        (
-            estimate,
-            min(estimate, float(np.quantile(replicates, 0.05))),
-            max(estimate, float(np.quantile(replicates, 0.95))),
-        ),
-        len(yardstick.raw.values),
-        chance,
-        f"Bounds: {_REPLICATES} draws of the other donors within their labels.",
-        detail,
+        detail["true_positive_rate"] = _recall(said, truths[0])
+        detail["false_positive_rate"] = _recall(said, ~truths[0])
+    bounds = (
+        estimate,
+        min(estimate, float(np.quantile(replicates, 0.05))),
+        max(estimate, float(np.quantile(replicates, 0.95))),
     )
+    note = f"Bounds: {_REPLICATES} draws of the other donors within their labels."
+    n = len(yardstick.raw.values)
+    return _score(name, product, measure.meaning, bounds, n, 0.0, note, detail)
 
 
 def _prediction(released: Released, raw: Table, yardstick: Yardstick, product: str) -> Score | None:
@@ -321,7 +381,7 @@ def _score(
     n: int,
     chance: float,
     note: str,
-    detail: dict[str, object],
+    detail: dict[str, float],
 ) -> Score:
     estimate, lower, upper = bounds
     return Score(
@@ -334,62 +394,5 @@ def _score(
         n=n,
         chance=chance,
         note=note,
-        detail=detail,
+        detail=dict(detail),
     )
-
-
-def _on_genes(released: Released, yardstick: Yardstick) -> np.ndarray:
-    """Return the changes that the release tells of every raw gene: contrasts x genes.
-
-    A gene in several sets takes the mean of their changes.
-    """
-    told = changes(released.table, yardstick.labels)
-    total = np.zeros((len(told), len(yardstick.raw.features)))
-    times = np.zeros(len(yardstick.raw.features))
-    for column, genes in enumerate(released.parts):
-        total[:, genes] += told[:, [column]]
-        times[genes] += 1
-    return total / np.maximum(times, 1)
-
-
-def _on_sets(released: Released, yardstick: Yardstick) -> np.ndarray:
-    """Return the changes that the release tells of every set: contrasts x sets.
-
-    A released set speaks for itself; genes speak for a set by the mean over those released.
-    """
-    told = changes(released.table, yardstick.labels)
-    out = np.zeros((len(told), len(yardstick.sets)))
-    if not released.holds_genes:
-        place = {name: number for number, name in enumerate(yardstick.sets)}
-        for column, name in enumerate(released.table.features):
-            out[:, place[name]] = told[:, column]
-        return out
-    place_of = np.full(len(yardstick.raw.features), -1)
-    place_of[np.concatenate(released.parts)] = np.arange(len(released.parts))
-    for number, genes in enumerate(yardstick.sets.values()):
-        there = place_of[genes][place_of[genes] >= 0]
-        if len(there):
-            out[:, number] = told[:, there].mean(axis=1)
-    return out
-
-
-def _pearson(one: np.ndarray, two: np.ndarray) -> float:
-    a, b = (values.ravel() - values.mean() for values in (one, two))
-    size = np.linalg.norm(a) * np.linalg.norm(b)
-    return float(a @ b / size) if size > 1e-12 else 0.0
-
-
-def _signed_ranks(one: np.ndarray, two: np.ndarray) -> float:
-    """Return the cosine of two lists of changes, each replaced by its signed rank.
-
-    As Wilcoxon 1945 ranks differences: by size, with the sign put back; no change stays 0. Unlike
-    Spearman's, it keeps which changes go up and which down, so that what is not told (0) is not
-    taken for the smallest where everything goes up.
-    """
-    a, b = (np.sign(x) * stats.rankdata(np.abs(x)) for x in (one.ravel(), two.ravel()))
-    size = np.linalg.norm(a) * np.linalg.norm(b)
-    return float(a @ b / size) if size > 0 else 0.0
-
-
-def _share(hits: np.ndarray, of: np.ndarray) -> float:
-    return float(hits.sum() / of.sum()) if of.any() else 0.0
