@@ -10,7 +10,7 @@ import numpy as np
 
 from sluice.config.sweep import Setting
 from sluice.utility.findings import Table
-from sluice.utility.measures import Released
+from sluice.utility.measures import Released, means_over
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,12 @@ def make_candidate(
     The trial release, or ``None`` where nothing is left of it: no label has enough donors for a
     group, or no set keeps a gene.
     """
-    kept = _kept_genes(raw, setting.suppress)
-    columns = _columns(raw, kept, sets, setting.sets)
+    columns = _columns(raw, _is_kept(raw, setting.suppress), sets, setting.sets)
     groups = _groups(raw.labels, setting.donors, seed)
     if not columns or not groups:
         return None
-    whole = Released(raw, tuple(np.intersect1d(genes, kept) for genes in columns.values()))
-    plain = np.column_stack([raw.values[:, part].mean(axis=1) for part in whole.parts])
+    parts = tuple(columns.values())
+    plain = means_over(raw.values, parts)
     # A setting draws the same noise whatever other settings stand beside it.
     rng = np.random.default_rng([seed, zlib.crc32(setting.label.encode())])
     noisy = plain + rng.normal(size=plain.shape) * plain.std(axis=0) * setting.noise
@@ -77,16 +76,18 @@ def make_candidate(
     labels = np.array([raw.labels[members[0]] for members in groups])
     weights = np.array([len(members) for members in groups])
     table = Table(published, tuple(columns), labels, weights)
-    return Candidate(setting, Released(table, whole.parts), groups, raw, others, hidden)
+    return Candidate(setting, Released(table, parts), groups, raw, others, hidden)
 
 
-def _kept_genes(raw: Table, suppress: float) -> np.ndarray:
-    """Return the genes left when the share that varies most between donors of a label is gone."""
+def _is_kept(raw: Table, suppress: float) -> np.ndarray:
+    """Return a mask of the genes left when those that vary most within labels are gone."""
     inside = raw.values.astype(float, copy=True)
     for label in np.unique(raw.labels):
         inside[raw.labels == label] -= inside[raw.labels == label].mean(axis=0)
     order = np.argsort(-inside.std(axis=0), kind="stable")
-    return np.sort(order[round(len(order) * suppress) :])
+    kept = np.zeros(len(order), dtype=bool)
+    kept[order[round(len(order) * suppress) :]] = True
+    return kept
 
 
 def _columns(
@@ -94,9 +95,9 @@ def _columns(
 ) -> dict[str, np.ndarray]:
     """Return what the release's columns are: name -> raw genes."""
     if count is None:
-        return {raw.features[gene]: np.array([gene]) for gene in kept}
-    there = {name: genes for name, genes in sets.items() if len(np.intersect1d(genes, kept))}
-    return dict(list(there.items())[:count])
+        return {raw.features[gene]: np.array([gene]) for gene in np.flatnonzero(kept)}
+    there = {name: genes[kept[genes]] for name, genes in sets.items()}
+    return dict([(name, genes) for name, genes in there.items() if len(genes)][:count])
 
 
 def _groups(labels: np.ndarray, donors: int, seed: int) -> tuple[np.ndarray, ...]:

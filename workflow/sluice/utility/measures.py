@@ -50,8 +50,15 @@ class Released:
 
     def like(self, raw: Table) -> Table:
         """Return raw rows as the release's columns: plain means over each column's genes."""
-        values = np.column_stack([raw.values[:, part].mean(axis=1) for part in self.parts])
+        values = means_over(raw.values, self.parts)
         return Table(values, self.table.features, raw.labels, raw.weights)
+
+
+def means_over(values: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return rows x parts: each row's plain mean over the columns of each part."""
+    if all(len(part) == 1 for part in parts):
+        return np.asarray(values[:, np.concatenate(parts)])
+    return np.column_stack([values[:, part].mean(axis=1) for part in parts])
 
 
 def as_released(raw: Table) -> Released:
