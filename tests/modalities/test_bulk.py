@@ -177,6 +177,14 @@ def test_the_release_is_useful(scores):
     assert scores["group_utility.group_means"].estimate == 1
 
 
+def test_what_the_release_says_is_borne_out_by_other_donors_as_well_as_raw_is(scores):
+    for name in ("fold_changes", "differential", "markers", "coexpression", "prediction"):
+        score = scores[f"{name}.gene_matrix"]
+        assert score.limit_key is None, "printed, not judged"
+        assert score.lower <= score.estimate <= score.upper
+        assert score.estimate == pytest.approx(score.detail["ceiling"], abs=0.05)
+
+
 def test_the_dictionary_names_exactly_the_columns_that_were_written(lab):
     rows = describe(lab.job("bundle", "controlled", "bulk"))
     for path in lab.data("controlled", "bulk").iterdir():

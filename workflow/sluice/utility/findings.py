@@ -138,5 +138,12 @@ def coexpression(table: Table, left: np.ndarray, right: np.ndarray) -> np.ndarra
     return np.divide(products, sizes, out=np.zeros(len(left)), where=sizes > 1e-9)
 
 
+def row_correlations(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Return the Pearson correlation of each row with the same row of the other; 0 if constant."""
+    a, b = (m - m.mean(axis=1, keepdims=True) for m in (one, two))
+    sizes = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return np.divide((a * b).sum(axis=1), sizes, out=np.zeros(len(a)), where=sizes > 0)
+
+
 def _contrasts(labels: Sequence[str]) -> Sequence[str]:
     return labels[1:] if len(labels) == 2 else labels

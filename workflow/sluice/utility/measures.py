@@ -362,7 +362,7 @@ def _prediction(released: Released, raw: Table, yardstick: Yardstick, product: s
         (hits / n, lower_bound(hits, n), upper_bound(hits, n)),
         n,
         float(counts.max() / n),
-        "Share of other donors; Clopper-Pearson bounds; the ceiling is trained on raw.",
+        "Share of other donors; Clopper-Pearson bounds.",
         {"ceiling": best / n},
     )
 
@@ -400,6 +400,6 @@ def _score(
         upper=upper,
         n=n,
         chance=chance,
-        note=note,
+        note=f"Ceiling, real against real: {detail['ceiling']:.3f}. {note}",
         detail=dict(detail),
     )

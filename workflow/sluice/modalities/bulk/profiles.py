@@ -12,6 +12,7 @@ from sluice.expression.matrix import open_matrix
 from sluice.jobs import Job
 from sluice.modalities.shared.groups import log_rows, log_values
 from sluice.modalities.shared.h5ad import ReleasedMatrix, open_released, read_crosswalk
+from sluice.utility.findings import row_correlations
 
 #: Attacks run on at most so many samples (the first by pseudonym): some grow with the square.
 MOST_SAMPLES = 1500
@@ -62,7 +63,7 @@ def correlations(job: Job) -> np.ndarray:
     """Return each released sample's Pearson correlation with its raw logarithms."""
     matrix = released_matrix(job)
     found = [
-        _row_correlations(raw[:, shared], values)
+        row_correlations(raw[:, shared], values)
         for raw, values, shared in _blocks(job, matrix, len(matrix.obs))
     ]
     return np.concatenate(found)
@@ -85,9 +86,3 @@ def _blocks(
         for start, values in zip(range(0, len(rows), size), released, strict=True):
             raw = curated.read(rows[start : start + size])
             yield log_values(raw, curated.value_kind), values, shared
-
-
-def _row_correlations(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    a, b = (m - m.mean(axis=1, keepdims=True) for m in (one, two))
-    sizes = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    return np.divide((a * b).sum(axis=1), sizes, out=np.zeros(len(a)), where=sizes > 0)
