@@ -191,12 +191,20 @@ def test_labels_that_do_not_fit_are_refused_in_one_sentence(inputs, tmp_path):
     assert "at least two labels" in refused(
         call(inputs, tmp_path / "out", labels=tmp_path / "one.csv")
     )
-    table["owner"] = "one donor"
-    table["state"] = pd.read_csv(inputs / "labels.csv")["state"]
-    table.to_csv(tmp_path / "two.csv", index=False)
-    assert "two labels" in refused(
-        call(inputs, tmp_path / "out", labels=tmp_path / "two.csv", donor="owner")
+
+
+def test_of_a_donor_with_two_labels_one_counts(inputs, tmp_path):
+    table = pd.read_csv(inputs / "labels.csv")
+    table["owner"] = [f"d{n // 2}" if n < 60 else f"d{n}" for n in range(len(table))]
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    short = tmp_path / "short.yaml"
+    short.write_text("limits: {relink: 0.05}\nmin_genes: 10\nsettings: [{noise: [1]}]\n")
+    found = call(
+        inputs, tmp_path / "out", labels=tmp_path / "labels.csv", donor="owner", settings=short
     )
+    assert found.exit_code == 0, found.exception
+    assert "30 samples" in found.output
+    assert sum(json.loads((tmp_path / "out/sweep.json").read_text())["donors"].values()) == 210
 
 
 def test_a_file_of_gene_sets_that_is_none_is_refused(inputs, tmp_path):

@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 
 from sluice.cli.attack_files import read_table_file
+from sluice.cli.options import with_config
+from sluice.config import Config
 from sluice.config.sweep import Sweep, load_sweep
 from sluice.errors import SluiceError
 from sluice.expression.genes import excluded, gene_sets, read_gene_sets
 from sluice.expression.profiles import Profiles, read_profiles
 from sluice.gates.tradeoff import write_tradeoff
+from sluice.jobs import Job
+from sluice.modalities.bulk.profiles import minimized_profiles
 from sluice.resources import resource
 from sluice.utility.findings import Table
 from sluice.utility.sweep import Result
@@ -25,10 +29,10 @@ _ROWS = click.Choice(["auto", "genes", "samples"])
 
 
 @click.command()
-@click.option("--expression", type=_FILE, required=True,
-              help="Matrix: BED, TSV, CSV, GCT, Parquet or h5ad.")  # fmt: skip
-@click.option("--labels", type=_FILE, required=True,
-              help="Table: sample, then attributes, one a column.")  # fmt: skip
+@click.option("--expression", type=_FILE, help="Matrix: BED, TSV, CSV, GCT, Parquet or h5ad.")
+@click.option("--labels", type=_FILE, help="Table: sample, then attributes, one a column.")
+@click.option("--cohort", metavar="COHORT/VERSION",
+              help="Instead of both: the controlled tier's minimized bulk matrix.")  # fmt: skip
 @click.option("--contrast", required=True,
               help="Column of the labels that recipients would compare.")  # fmt: skip
 @click.option("--hidden", help="Column of a trait of two kinds that must not be told.")
@@ -37,9 +41,11 @@ _ROWS = click.Choice(["auto", "genes", "samples"])
 @click.option("--sets", type=_FILE, help="Gene sets as GMT [default: the shipped pathways].")
 @click.option("--rows", type=_ROWS, default="auto", help="What the rows of a text table are.")
 @click.option("--out", type=_FILE, required=True, help="Folder for the page, plot and table.")
+@with_config
 def sweep(
-    expression: Path,
-    labels: Path,
+    expression: Path | None,
+    labels: Path | None,
+    cohort: str | None,
     contrast: str,
     hidden: str | None,
     donor: str | None,
@@ -47,6 +53,7 @@ def sweep(
     sets: Path | None,
     rows: str,
     out: Path,
+    config_file: Path,
 ) -> None:
     """Attack trial releases of an expression matrix and weigh risk against utility.
 
@@ -64,8 +71,17 @@ def sweep(
             where="--out",
             mend="name a new one, an empty one or that of an earlier sweep",
         )
-    attributes = read_table_file(labels, "--labels")
-    profiles = read_profiles(expression, "--expression", rows).logarithms()  # type: ignore[arg-type]
+    if cohort and not (expression or labels):
+        job = Job(Config.load(config_file, cohort), "score", "controlled", "bulk")
+        attributes, profiles = minimized_profiles(job)
+        donor = "subject"
+    elif expression and labels and not cohort:
+        attributes = read_table_file(labels, "--labels")
+        profiles = read_profiles(expression, "--expression", rows).logarithms()  # type: ignore[arg-type]
+    else:
+        raise SluiceError(
+            "A sweep needs one source", mend="give --expression with --labels, or --cohort alone"
+        )
     raw, trait = _donors(profiles, attributes, contrast, hidden, donor)
     raw = _without_excluded(raw, plan)
     members = _sets_of(raw, sets, plan)
@@ -84,7 +100,11 @@ def _donors(
     hidden: str | None,
     donor: str | None,
 ) -> tuple[Table, np.ndarray | None]:
-    """Return one row a donor (the mean of the donor's samples) with its label, and the trait."""
+    """Return one row a donor (the mean of the donor's samples) with its label, and the trait.
+
+    Of a donor whose samples differ in the label (two tissues, say) those of the label that fewer
+    samples have count.
+    """
     wanted = [name for name in (contrast, hidden, donor) if name]
     if missing := sum(name not in attributes.columns for name in wanted):
         raise SluiceError(f"{missing} of the named columns are not in the labels", where="--labels")
@@ -99,18 +119,30 @@ def _donors(
             where="--expression, --labels",
             mend="compare the names of the samples in both files",
         )
+    people = found[donor or first].astype(str)
+    known &= _of_rarest_label(people.to_numpy(), found[contrast], known)
     if left := int((~known).sum()):
-        click.echo(f"{left} samples without a label are left out", err=True)
-    kept = found[known]
-    people = kept[donor or first].astype(str).to_numpy()
-    of_donor = kept.groupby(people, sort=True)
-    for name in (contrast, hidden):
-        if name and (of_donor[name].nunique(dropna=True) > 1).any():
-            raise SluiceError("A donor has two labels", where=f"--labels, column {name}")
-    values = pd.DataFrame(profiles.values[known]).groupby(people, sort=True).mean()
+        click.echo(
+            f"{left} samples without a label, or of a donor's commoner label, are left out",
+            err=True,
+        )
+    kept, owners = found[known], people[known].to_numpy()
+    of_donor = kept.groupby(owners, sort=True)
+    if hidden and (of_donor[hidden].nunique(dropna=True) > 1).any():
+        raise SluiceError("A donor has two traits", where="--hidden")
+    values = pd.DataFrame(profiles.values[known]).groupby(owners, sort=True).mean()
     label = of_donor[contrast].first().astype(str).to_numpy(dtype=str)
     trait = of_donor[hidden].first().fillna("").astype(str).to_numpy(dtype=str) if hidden else None
     return Table(values.to_numpy(), tuple(profiles.genes), label), trait
+
+
+def _of_rarest_label(people: np.ndarray, labels: pd.Series, known: np.ndarray) -> np.ndarray:
+    """Return which samples carry their donor's label that fewest known samples have."""
+    table = pd.DataFrame({"person": people, "label": labels.to_numpy()})[known]
+    table["samples"] = table.groupby("label")["label"].transform("size")
+    rarest = table.sort_values(["samples", "label"], kind="stable").drop_duplicates("person")
+    wanted = rarest.set_index("person")["label"].reindex(people).to_numpy()
+    return np.asarray(labels.to_numpy() == wanted)
 
 
 def _without_excluded(raw: Table, plan: Sweep) -> Table:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from sluice.errors import SluiceError
 from sluice.expression.matrix import open_matrix
+from sluice.expression.profiles import Profiles as WholeProfiles
 from sluice.jobs import Job
 from sluice.modalities.shared.groups import log_rows, log_values
 from sluice.modalities.shared.h5ad import ReleasedMatrix, open_released, read_crosswalk
@@ -57,6 +59,32 @@ def profiles(job: Job) -> Profiles:
     raw = np.vstack([raw for raw, _, _ in pairs])
     released = np.vstack([values for _, values, _ in pairs])
     return Profiles(links["subject"].to_numpy()[: len(raw)], raw, pairs[0][2], released)
+
+
+def minimized_profiles(job: Job) -> tuple[pd.DataFrame, WholeProfiles]:
+    """Return a tier's minimized samples, and the logarithms of their permitted genes.
+
+    Raises
+    ------
+    SluiceError
+        If the cohort was not minimized for this tier yet, or the tier does not start from the
+        curated matrix.
+    """
+    folder = job.layout.minimize(job.tier, "bulk", "all")
+    if not (folder / "samples.parquet").is_file() or job.settings.source == "controlled":
+        raise SluiceError(
+            "The tier has no minimized matrix",
+            where=f"tier {job.tier}, modality bulk",
+            mend="run the release first, and name a tier that starts from curated data",
+        )
+    samples, genes = (job.read(folder / f"{name}.parquet") for name in ("samples", "genes"))
+    with open_matrix(job.layout.curate("bulk", "all") / "matrix.h5") as curated:
+        row = {name: number for number, name in enumerate(curated.samples)}
+        column = {gene: number for number, gene in enumerate(curated.genes)}
+        raw = log_values(curated.read([row[s] for s in samples["sample_id"]]), curated.value_kind)
+    values = raw[:, [column[gene] for gene in genes["gene_id"]]]
+    names = samples["sample_id"].tolist()
+    return samples, WholeProfiles(names, genes["gene_id"].tolist(), values, "log")
 
 
 def correlations(job: Job) -> np.ndarray:
