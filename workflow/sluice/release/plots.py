@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -190,7 +190,7 @@ def _frame(axes: Axes, points: Sequence[Point], ceiling: float, axis: str) -> No
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     left, right = min(0, *utilities, 0) - 0.06, max(ceiling, *utilities, 0.5)
-    axes.set_xlim(left, right + 0.28 * (right - left))
+    axes.set_xlim(left, right + 0.36 * (right - left))
     axes.axhspan(low, 1, color=_ACCENT, alpha=0.08, linewidth=0)
     axes.axhline(1, color=_INK, linewidth=1.6)
     axes.axvline(ceiling, color=_SOFT, linewidth=1.2, linestyle=(0, (2, 3)))
@@ -198,9 +198,8 @@ def _frame(axes: Axes, points: Sequence[Point], ceiling: float, axis: str) -> No
     axes.set_yticks(ticks, labels=["limit" if t == 1 else f"{t:g} ×" for t in ticks])
     axes.set_yticks([], minor=True)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    end = axes.get_xlim()[1]
-    _say(axes, "fails: an attack's bound is above its limit", (end, 1), (-4, 5), _BAD, "right")
-    _say(axes, "passes: every bound keeps to its limit", (end, 1), (-4, -14), _ACCENT, "right")
+    _say(axes, "fails: a bound is above its limit", (right, 1), (8, 5), _BAD)
+    _say(axes, "passes: all bounds within limits", (right, 1), (8, -14), _ACCENT)
     _say(axes, "ceiling: real against real", (ceiling, low), (5, 6), _SOFT)
     axes.set_xlabel(axis)
     axes.set_ylabel("risk: largest bound of an attack, as a multiple of its limit")
@@ -208,17 +207,10 @@ def _frame(axes: Axes, points: Sequence[Point], ceiling: float, axis: str) -> No
 
 
 def _say(
-    axes: Axes,
-    words: str,
-    place: tuple[float, float],
-    by: tuple[float, float],
-    colour: str,
-    side: Literal["left", "right"] = "left",
+    axes: Axes, words: str, place: tuple[float, float], by: tuple[float, float], colour: str
 ) -> None:
-    """Write words at a place of the data, moved by some points; the place is on their ``side``."""
-    axes.annotate(
-        words, place, xytext=by, textcoords="offset points", color=colour, fontsize=9, ha=side
-    )
+    """Write words at a place of the data, moved by some points."""
+    axes.annotate(words, place, xytext=by, textcoords="offset points", color=colour, fontsize=9)
 
 
 def _curves(axes: Axes, points: Sequence[Point]) -> None:
