@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sluice.attacks.relink import half_split, relink
+from sluice.attacks.relink import half_split, relink, relink_profiles
 from sluice.errors import SluiceError
+from sluice.expression.profiles import Profiles, read_profiles
 from sluice.expression.singlecell import open_cells
 from sluice.expression.values import log_normalise
 
@@ -66,21 +67,43 @@ def test_tables_that_do_not_fit_stop():
             relink(known, released, truth, "k", "p")
 
 
+def test_a_donor_is_found_across_modalities_and_tiers():
+    """Bulk counts against the means of the donor's own cells, as a tier writes them."""
+    rates = np.exp(RNG.normal(size=(40, 150)) * 0.5 + RNG.normal(size=150))
+    names, genes = [f"d{n}" for n in range(40)], [f"g{n}" for n in range(150)]
+    bulk = Profiles(names, genes, RNG.poisson(rates * 200).astype(float), "counts")
+    cells = RNG.poisson(rates / rates.sum(axis=1, keepdims=True) * 900, size=(30, 40, 150))
+    logs = np.stack([np.asarray(log_normalise(cell)) for cell in cells])
+    means = np.asarray(logs.mean(axis=0).round(2))
+    order = RNG.permutation(40)
+    shown = Profiles([f"P{n}" for n in range(40)], genes[::-1], means[order][:, ::-1], "log")
+    partner = {names[donor]: f"P{place}" for place, donor in enumerate(order)}
+    assert relink_profiles(bulk, shown, partner).lower > 0.8
+    dealt = Profiles(shown.samples, shown.genes, RNG.permuted(shown.values, axis=0), "log")
+    assert relink_profiles(bulk, dealt, partner).upper < 0.25
+    for strangers in (None, {"d0": "nobody"}):
+        with pytest.raises(SluiceError, match="so hits cannot be counted"):
+            relink_profiles(bulk, shown, strangers)
+    with pytest.raises(SluiceError, match="no gene in common"):
+        relink_profiles(bulk, Profiles(names, [f"x{g}" for g in genes], means, "log"))
+
+
 def test_84_donors_are_found_again_in_another_pipeline(shared_data):
     folder = shared_data / "expression"
-    bed = pd.read_csv(folder / "geuvadis_qtltools/genes.50percent.chr22.bed.gz", sep="\t")
-    bed.index = bed["gene"].str.split(".").str[0]
-    one = bed.iloc[:, 6:].T
-    two = pd.read_csv(folder / "humangender/counts.csv.gz", index_col=0).T
-    people, genes = one.index.intersection(two.index), one.columns.intersection(two.columns)
-    known = np.log1p(one.loc[people, genes].to_numpy())
-    logs = pd.DataFrame(log_normalise(two.to_numpy()), two.index, two.columns)
-    raw = logs.loc[people, genes].to_numpy()
-    score = relink(known, raw, np.arange(len(people)), "k", "p")
-    assert score.n == 84
-    assert score.estimate >= 0.98
-    noisy = raw + 4 * raw.std(axis=0) * RNG.normal(size=raw.shape)
-    assert relink(known, noisy, np.arange(84), "k", "p", raw=raw).estimate > 0.5
+    one = read_profiles(folder / "geuvadis_qtltools/genes.50percent.chr22.bed.gz", "one")
+    two = read_profiles(folder / "humangender/counts.csv.gz", "two")
+    score = relink_profiles(one, two)
+    assert (score.n, score.detail["genes"]) == (84, 263)
+    assert score.estimate == 1.0
+    people, genes = (sorted(set(a) & set(b)) for a, b in ((one.samples, two.samples),
+                                                          (one.genes, two.genes)))  # fmt: skip
+    tables = [
+        profiles.logarithms().columns(genes)[[profiles.samples.index(name) for name in people]]
+        for profiles in (one, two)
+    ]
+    noisy = tables[1] + 4 * tables[1].std(axis=0) * RNG.normal(size=tables[1].shape)
+    weak = relink(tables[0], noisy, np.arange(84), "k", "p", raw=tables[1])
+    assert weak.estimate > 0.5, "noise of four SDs is a weak defence"
 
 
 def test_the_two_halves_of_a_donors_cells_find_each_other(shared_data):

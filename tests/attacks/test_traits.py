@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sluice.attacks.auc import found_at_few_false, folded_auc, regrouped_auc
+from sluice.attacks.auc import folded_auc, found_at_few_false, regrouped_auc
 from sluice.attacks.group_traits import infer_group_traits
 from sluice.attacks.traits import infer_traits, kinds, read_binary
 from sluice.errors import SluiceError
@@ -120,8 +120,14 @@ def test_an_empty_release_and_strange_rows_stop():
             read(raw, released, sex)
         with pytest.raises(SluiceError):
             infer_group_traits(released, raw, {"sex": sex}, 20, 2, "traits", "p")
-    with pytest.raises(SluiceError, match="fewer than a group"):
-        infer_group_traits(raw, raw, {"sex": SEX}, 51, 2, "traits", "p")
+
+
+def test_a_group_of_nearly_everybody_is_judged_as_half_of_them():
+    raw = cohort()
+    score = infer_group_traits(raw, raw, {"sex": SEX}, 95, 2, "traits", "p", rounds=2)
+    assert score.detail["members"] == 50
+    rare = np.where(np.arange(100) < 8, "x", "y")
+    assert infer_group_traits(raw, raw, {"rare": rare}, 20, 2, "traits", "p").upper == 1.0
 
 
 def test_a_members_sex_is_read_from_a_raw_mean_and_not_from_one_without_its_gene():

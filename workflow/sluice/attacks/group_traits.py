@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.feature_selection import f_classif
 
 from sluice.attacks.auc import MIN_OF_EACH, Auc, regrouped_auc, strongest
-from sluice.attacks.traits import kinds
+from sluice.attacks.traits import kinds, telling_order
 from sluice.errors import SluiceError
 from sluice.scores import Score
 
@@ -47,13 +46,15 @@ def infer_group_traits(
         in exact means of five donors.
     labels
         Attribute -> one label a donor; see :func:`sluice.attacks.traits.kinds`.
+    size
+        Donors of a group; at most half of those with labels are taken, which errs towards caution.
     decimals
         To which the mean is rounded.
 
     Raises
     ------
     SluiceError
-        If the rows do not match, there is no feature, or half of the donors are fewer than a group.
+        If the rows do not match or there is no feature.
     """
     donors = {len(values), len(raw), *(len(label) for label in labels.values())}
     if len(donors) != 1 or not labels or values.shape[1] == 0:
@@ -62,12 +63,7 @@ def infer_group_traits(
             where=product,
         )
     masks = {attribute: kinds(label) for attribute, label in labels.items()}
-    if min(len(known) for known, _ in masks.values()) < 2 * size:
-        raise SluiceError(
-            "A mean cannot be judged: half of the donors with labels are fewer than a group",
-            where=product,
-            mend="judge on a larger reference cohort",
-        )
+    size = min(size, *(len(known) // 2 for known, _ in masks.values()))
     found = {a: _read(values, trait, size, decimals, rounds) for a, trait in masks.items()}
     worst = max(sorted(found), key=lambda a: (found[a][1].upper, found[a][1].estimate))
     direction, auc = found[worst]
@@ -170,7 +166,7 @@ def _directions(values: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
     for penalty in _PENALTIES:
         dual = np.linalg.solve(gram + penalty * np.eye(len(x)), y)
         found[f"ridge {penalty}"] = (x.T @ dual) * scale
-    order = np.argsort(-np.nan_to_num(f_classif(x, mask)[0]), kind="stable")
+    order = telling_order(x, mask)
     for number in _FEW:
         top = order[:number]
         weight = np.zeros(x.shape[1])

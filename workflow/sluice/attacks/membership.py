@@ -5,14 +5,16 @@ the same population, and asks whether the target is in the group. Two families o
 as a plain product and as the likelihood ratio of a Gaussian (x given the mean of n, against x):
 
 - gene by gene, as Homer et al. 2008 and Sankararaman et al. 2009 did for allele frequencies;
-- whitened by the reference's covariance, shrunk towards its diagonal by several amounts.
+- whitened by the reference's covariance, shrunk towards its diagonal by several amounts; once
+  more with each gene weighed by what few factors leave of its variance, and less the heavier its
+  tails (means of 20 in RPKM, GEUVADIS: AUC .987 instead of .966).
 
 The strongest counts, in whichever direction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +24,15 @@ from sluice.errors import SluiceError
 from sluice.scores import Score
 
 _SHRINKAGE = (0.01, 0.1, 0.5)
+_FACTORS = 20
 #: The control of regrouping: a large group among few outsiders hides its members by size.
 _CONTROL, _CONTROL_ROUNDS = 10, 10
+#: Half are a group; of the rest half are outsiders, of whom an area needs five.
+_FEWEST = 20
 _KNOWS = "a target's own profile and a reference sample of the same population"
+
+
+Inverse = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -140,19 +148,21 @@ def regrouped_membership(
     values, raw
         Donors x features of the product before the mean, and of all genes: the positive control.
     size
-        Donors of a group.
+        Donors of a group. Where that is more than half of the donors, half of them is a group:
+        the smaller the group, the more its mean tells, so the judgement errs towards caution.
 
     Raises
     ------
     SluiceError
-        If fewer than ``2 * MIN_OF_EACH`` donors remain outside a group.
+        If the tables do not hold the same donors, or fewer than 20.
     """
-    if len(values) != len(raw) or len(values) - size < 10 or size < 2:
+    if len(values) != len(raw) or len(values) < _FEWEST or size < 2:
         raise SluiceError(
-            "Regrouping needs the same donors in both tables and ten outside each group",
+            f"Regrouping needs the same donors in both tables, and {_FEWEST} of them",
             where=product,
-            mend="judge smaller groups or a larger reference cohort",
+            mend="judge on a larger reference cohort",
         )
+    size = min(size, len(values) // 2)
     found, few = _rounds(values, size, decimals, rounds)
     control, _ = _rounds(raw, min(size, _CONTROL), None, min(rounds, _CONTROL_ROUNDS))
     best, best_raw = strongest(found), control[strongest(control)]
@@ -213,8 +223,9 @@ def membership_statistics(release: MeanRelease) -> dict[str, np.ndarray]:
         return (values - centre)[..., varied] / spread[varied]
 
     targets, mean = standard(people), standard(release.mean)
-    inverses: dict[str, Callable[[np.ndarray], np.ndarray]] = {"independent": lambda rows: rows}
-    inverses |= shrunk_inverses(standard(release.reference))
+    inverses: dict[str, Inverse] = {"independent": lambda rows: rows}
+    known = standard(release.reference)
+    inverses |= shrunk_inverses(known) | _by_factors(known)
     size = max(2, release.size or len(release.members))
     found = {}
     for name, inverse in inverses.items():
@@ -225,7 +236,9 @@ def membership_statistics(release: MeanRelease) -> dict[str, np.ndarray]:
     return found
 
 
-def shrunk_inverses(reference: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+def shrunk_inverses(
+    reference: np.ndarray, shrinkages: Sequence[float] = _SHRINKAGE
+) -> dict[str, Inverse]:
     """Return maps of rows to rows times the inverse of (1 - s) S + s I, S the covariance.
 
     ``reference`` is standardised. By its singular vectors, so that no genes x genes matrix is made.
@@ -233,11 +246,25 @@ def shrunk_inverses(reference: np.ndarray) -> dict[str, Callable[[np.ndarray], n
     _, singular, basis = np.linalg.svd(reference, full_matrices=False)
     variances = singular**2 / (len(reference) - 1)
 
-    def inverse(shrinkage: float) -> Callable[[np.ndarray], np.ndarray]:
+    def inverse(shrinkage: float) -> Inverse:
         gains = 1 / ((1 - shrinkage) * variances + shrinkage) - 1 / shrinkage
         return lambda rows: rows / shrinkage + ((rows @ basis.T) * gains) @ basis
 
-    return {f"whitened {shrinkage}": inverse(shrinkage) for shrinkage in _SHRINKAGE}
+    return {f"whitened {shrinkage}": inverse(shrinkage) for shrinkage in shrinkages}
+
+
+def _by_factors(reference: np.ndarray) -> dict[str, Inverse]:
+    """Return the same for genes weighed by the inverse SD and kurtosis that factors leave them."""
+    factors = min(_FACTORS, len(reference) // 4, reference.shape[1] // 4)
+    if not factors:
+        return {}
+    left, singular, basis = np.linalg.svd(reference, full_matrices=False)
+    rest = reference - (left[:, :factors] * singular[:factors]) @ basis[:factors]
+    variance = np.maximum(rest.var(axis=0) * len(rest) / (len(rest) - factors), 0.02)
+    kurtosis = np.maximum((rest**4).mean(axis=0) / np.maximum(rest.var(axis=0), 1e-9) ** 2, 3)
+    weights = np.sqrt(3 / kurtosis / variance)
+    (inverse,) = shrunk_inverses(reference * weights, (0.5,)).values()
+    return {"whitened by factors": lambda rows: inverse(rows * weights) * weights}
 
 
 def _inside(release: MeanRelease) -> np.ndarray:

@@ -151,7 +151,8 @@ SCENARIOS = (
     ),
     Scenario(
         "traits",
-        "each hidden attribute of other donors of the cohort, and their released values",
+        "each hidden attribute of other donors and their released values; of a group's mean also "
+        "the attributes of all other members",
         "donor",
         "all genes, raw",
         "four classifiers in nested cross-validation (Varma and Simon 2006)",

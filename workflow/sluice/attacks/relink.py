@@ -8,12 +8,16 @@ one-to-one assignment. Every number of components is tried and the strongest att
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from sluice.errors import SluiceError
 from sluice.expression.aggregate import pseudobulk
+from sluice.expression.profiles import Profiles
 from sluice.expression.singlecell import CellSource
 from sluice.scores import Score
 from sluice.tables.risk import lower_bound, upper_bound
@@ -78,6 +82,46 @@ def relink(
         "over several whitenings; Clopper-Pearson bounds.",
         detail={"strongest": best, "top1": {k: v / len(targets) for k, v in sorted(found.items())}},
     )
+
+
+def relink_profiles(
+    known: Profiles, released: Profiles, partner: Mapping[str, str] | None = None
+) -> Score:
+    """Link two files of expression: other pipelines, tiers or releases of the same donors.
+
+    Parameters
+    ----------
+    known, released
+        Profiles of any scale; their logarithms of the genes that both hold are compared.
+    partner
+        Sample of ``known`` -> its donor's sample in ``released``; without it, the same names.
+
+    Raises
+    ------
+    SluiceError
+        If no gene is in both, or nobody is known to be.
+    """
+    shared = set(released.genes)
+    genes = [gene for gene in known.genes if gene in shared]
+    if not genes:
+        raise SluiceError(
+            "The two files have no gene in common",
+            where="known and released profiles",
+            mend="if rows are samples, say so",
+        )
+    place = {name: number for number, name in enumerate(released.samples)}
+    partners = known.samples if partner is None else [partner.get(n, "") for n in known.samples]
+    truth = np.array([place.get(name, -1) for name in partners])
+    if (truth < 0).all():
+        raise SluiceError(
+            "No donor of the first file is known to be in the second, so hits cannot be counted",
+            where="names of samples",
+            mend="give a table of pairs",
+        )
+    a, b = (profiles.logarithms().columns(genes) for profiles in (known, released))
+    score = relink(a, b, truth, "donor_relink", "profiles")
+    detail = {**score.detail, "genes": len(genes), "released": len(released.samples)}
+    return replace(score, name="donor_relink", detail=detail)
 
 
 def half_split(

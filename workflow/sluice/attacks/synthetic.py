@@ -194,8 +194,8 @@ def _density(x: np.ndarray, s: np.ndarray, r: np.ndarray) -> dict[str, np.ndarra
     _, singular, basis = np.linalg.svd(both - centre, full_matrices=False)
     rank = int((singular > singular[0] * _SPAN).sum()) if singular[0] > 0 else 0
     out = {}
-    for size in _COMPONENTS:
-        if size > rank or min(len(s), len(r)) <= size + 2:
+    for size in sorted({min(size, rank) for size in _COMPONENTS} - {0}):
+        if min(len(s), len(r)) <= size + 2:
             continue
         a, b, c = ((rows - centre) @ basis[:size].T for rows in (x, s, r))
         out[f"density ratio, {size} components"] = _kernel(a, b) - _kernel(a, c)

@@ -12,18 +12,16 @@ many values is cut at its median. Kinds of fewer donors than can be judged are p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn import config_context
-from sklearn.base import ClassifierMixin
 from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from sluice.attacks.auc import MIN_OF_EACH, Auc, area, folded_auc, strongest
@@ -47,6 +45,7 @@ def infer_traits(
     *,
     name: str = "traits",
     permutations: int = 0,
+    say: Callable[[int, int], None] = lambda done, total: None,
 ) -> Score:
     """Measure how well hidden attributes can be read from a release; the worst one counts.
 
@@ -62,6 +61,8 @@ def infer_traits(
     permutations
         How often the worst attribute is read again with its labels shuffled among donors: what
         the strongest of several classifiers reaches where there is nothing to read.
+    say
+        Called with how many attributes are read, of how many.
 
     Raises
     ------
@@ -78,7 +79,10 @@ def infer_traits(
     if released.shape[1] == 0:
         raise SluiceError("A release without features cannot be judged", where=product)
     masks = {attribute: kinds(label) for attribute, label in labels.items()}
-    found = {attribute: _read(released, mask) for attribute, mask in masks.items()}
+    found = {}
+    for attribute, mask in masks.items():
+        found[attribute] = _read(released, mask)
+        say(len(found), len(masks))
     worst = max(sorted(found), key=lambda a: (found[a][1].upper, found[a][1].estimate))
     classifier, auc, areas = found[worst]
     control = auc if released is raw else _read(raw, masks[worst])[1]
@@ -155,16 +159,12 @@ def read_binary(values: np.ndarray, positive: np.ndarray) -> dict[str, Auc]:
         return {"none": folded_auc(np.zeros(len(positive)), positive)}
     standard = (varied - varied.mean(axis=0)) / varied.std(axis=0)
     compact = _compact(standard)
-    width = standard.shape[1]
     forest = ExtraTreesClassifier(_TREES, min_samples_leaf=2, random_state=0, n_jobs=1)
     models = {
-        "few features": (
-            [_few(k, LogisticRegression()) for k in sorted({min(k, width) for k in _FEW})],
-            standard,
-        ),
-        "linear": ([RidgeClassifier(alpha=penalty) for penalty in _PENALTIES], compact),
-        "kernel": ([SVC(kernel="rbf", C=cost) for cost in _COSTS], compact),
-        "forest": ([_few(min(_FOREST, width), forest)], standard),
+        "few features": ([_Setting(LogisticRegression(), number) for number in _FEW], standard),
+        "linear": ([_Setting(RidgeClassifier(alpha=penalty)) for penalty in _PENALTIES], compact),
+        "kernel": ([_Setting(SVC(kernel="rbf", C=cost)) for cost in _COSTS], compact),
+        "forest": ([_Setting(forest, _FOREST)], standard),
     }
     with config_context(assume_finite=True, skip_parameter_validation=True):
         return {
@@ -198,8 +198,21 @@ def _null(
     return {"mean": float(np.mean(areas)), "p": (1 + as_large) / (1 + rounds), "rounds": rounds}
 
 
-def _few(number: int, model: ClassifierMixin) -> Any:
-    return make_pipeline(SelectKBest(f_classif, k=number), model)
+def telling_order(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Return the features in the order in which they tell two kinds apart (by Welch's t)."""
+    ones, zeros = values[positive], values[~positive]
+    away = np.abs(ones.mean(axis=0) - zeros.mean(axis=0))
+    error = np.sqrt(ones.var(axis=0) / len(ones) + zeros.var(axis=0) / len(zeros))
+    known = np.divide(away, error, out=np.zeros_like(away), where=error > 0)
+    return np.argsort(-known, kind="stable")
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """A model, and how many of the features that tell most it is given (``None``: all)."""
+
+    model: Any
+    features: int | None = None
 
 
 def _compact(values: np.ndarray) -> np.ndarray:
@@ -210,29 +223,46 @@ def _compact(values: np.ndarray) -> np.ndarray:
     return np.asarray(values / np.sqrt((values**2).sum(axis=1).mean()))
 
 
-def _out_of_fold(settings: list[Any], values: np.ndarray, positive: np.ndarray) -> np.ndarray:
+def _out_of_fold(settings: list[_Setting], values: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """Return each donor's score by a model that has not seen it, on its training scores' scale."""
     scores = np.zeros(len(positive))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
     for train, test in folds.split(values, positive):
-        fitted = _chosen(settings, values[train], positive[train])
-        fitted.fit(values[train], positive[train])
-        seen = _decide(fitted, values[train])
-        scores[test] = (_decide(fitted, values[test]) - seen.mean()) / (seen.std() or 1.0)
+        chosen = _chosen(settings, values[train], positive[train])
+        ((seen, unseen),) = _fits([chosen], values, positive, train, test)
+        scores[test] = (unseen - seen.mean()) / (seen.std() or 1.0)
     return scores
 
 
-def _chosen(settings: list[Any], values: np.ndarray, positive: np.ndarray) -> Any:
-    """Return the model of the best mean area over folds within the training donors."""
+def _chosen(settings: list[_Setting], values: np.ndarray, positive: np.ndarray) -> _Setting:
+    """Return the setting of the best mean area over folds within the training donors."""
     if len(settings) == 1:
         return settings[0]
     folds = StratifiedKFold(_INNER, shuffle=True, random_state=1)
     areas = np.zeros(len(settings))
     for train, test in folds.split(values, positive):
-        for number, model in enumerate(settings):
-            model.fit(values[train], positive[train])
-            areas[number] += area(_decide(model, values[test]), positive[test])
+        fits = _fits(settings, values, positive, train, test)
+        areas += [area(unseen, positive[test]) for _, unseen in fits]
     return settings[int(areas.argmax())]
+
+
+def _fits(
+    settings: list[_Setting],
+    values: np.ndarray,
+    positive: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield each setting's scores of the training donors and of the others."""
+    known, y = values[train], positive[train]
+    order = telling_order(known, y) if settings[0].features else None
+    for setting in settings:
+        columns = slice(None) if order is None else order[: setting.features]
+        setting.model.fit(known[:, columns], y)
+        yield (
+            _decide(setting.model, known[:, columns]),
+            _decide(setting.model, values[test][:, columns]),
+        )
 
 
 def _decide(model: Any, values: np.ndarray) -> np.ndarray:

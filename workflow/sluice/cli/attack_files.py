@@ -26,7 +26,7 @@ def read_table_file(path: Path, role: str) -> pd.DataFrame:
         If the file is missing, has another suffix or is damaged.
     """
     if not path.is_file():
-        raise SluiceError("A file is missing", where=role, mend="check its path")
+        raise SluiceError("There is no such file", where=role, mend="check its path")
     kind = _KINDS.get(path.suffix.lower())
     if kind is None:
         raise SluiceError(

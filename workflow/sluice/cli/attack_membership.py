@@ -32,7 +32,8 @@ _Make = Callable[[np.ndarray], np.ndarray]
 @click.option("--group", help="Which group's mean, where the table holds several.")
 @click.option("--candidates", type=_FILE, required=True, help="Expression of the people to try.")
 @click.option("--members", type=_FILE,
-              help="List of those who are in the mean [default: all candidates].")  # fmt: skip
+              help="List of those who are in the mean [default: the candidates' column "
+                   "`member` of 0 and 1, else all of them].")  # fmt: skip
 @click.option("--reference", type=_FILE, required=True,
               help="Expression of other people of the same population.")  # fmt: skip
 @click.option("--rows", type=_ROWS, default="auto", help="What the rows of text tables are.")
@@ -48,8 +49,8 @@ def membership(
 ) -> None:
     """Tell the members of a published mean from other people by their own expression.
 
-    An area needs people of whom the truth is known. Without --members all candidates are taken for
-    members, and every other person of the reference stands for those who are not.
+    An area needs people of whom the truth is known. Where nobody says who is a member, all
+    candidates are taken for members, and every other person of the reference stands for the rest.
     """
     started = time.monotonic()
     mean = _read_mean(mean_file, group)
@@ -62,7 +63,7 @@ def membership(
             where="--candidates, --reference",
             mend="say --rows samples if their rows are samples",
         )
-    inside = _inside(tried, members)
+    inside, told = _inside(tried, members)
     apart = ~np.isin(others.samples, tried.samples)
     features, make = _features(list(mean.values), genes)
     published = np.array([mean.values[name] for name in features])
@@ -70,7 +71,7 @@ def membership(
     scales = [(p.columns(genes), q.columns(genes)[apart]) for p, q in both]
     x, r = min(scales, key=lambda scale: _misfit(published, make(scale[1])))
     outsiders = x[~inside]
-    if members is None:
+    if not told:
         outsiders, r = r[0::2], r[1::2]
     raw, own = x[inside], make(x[inside])
     released = MeanRelease(published, own, make(outsiders), make(r), mean.donors)
@@ -78,7 +79,7 @@ def membership(
     score = attack(released, control, "membership", "files")
     report(
         score, time.monotonic() - started, out,
-        in_both=int((~apart).sum()), members_given=members is not None,
+        in_both=int((~apart).sum()), members_given=told,
     )  # fmt: skip
 
 
@@ -127,18 +128,21 @@ def _misfit(published: np.ndarray, reference: np.ndarray) -> float:
     return float(np.median(away)) if varied.any() else float("inf")
 
 
-def _inside(tried: Profiles, members: Path | None) -> np.ndarray:
-    """Return which candidates are members; all where nobody says."""
-    if members is None:
-        return np.ones(len(tried.samples), dtype=bool)
-    inside = np.isin(tried.samples, read_list(members, "--members"))
+def _inside(tried: Profiles, members: Path | None) -> tuple[np.ndarray, bool]:
+    """Return which candidates are members, and whether anybody said so."""
+    if members is not None:
+        inside = np.isin(tried.samples, read_list(members, "--members"))
+    elif "member" in tried.genes:
+        inside = tried.columns(["member"])[:, 0] == 1
+    else:
+        return np.ones(len(tried.samples), dtype=bool), False
     if not inside.any() or inside.all():
         raise SluiceError(
-            "The list of members names none or all of the candidates",
+            "None or all of the candidates are said to be members",
             where="--members",
             mend="name those who are in the mean, as the file of candidates does",
         )
-    return np.asarray(inside)
+    return np.asarray(inside), True
 
 
 def _features(names: list[str], genes: list[str]) -> tuple[list[str], _Make]:

@@ -53,12 +53,17 @@ def traits(
     )
     raw = pd.DataFrame(profiles.values).groupby(donors, sort=True).mean().to_numpy()
     kept = ~excluded(profiles.genes, exclude)
-    click.echo(f"reading {len(known)} attributes of {len(raw)} donors", err=True)
     judged = raw[:, kept] if exclude else raw
-    score = infer_traits(raw, judged, known, "traits", "files", permutations=permutations)
+    score = infer_traits(
+        raw, judged, known, "traits", "files", permutations=permutations, say=_progress
+    )
     report(
         score, time.monotonic() - started, out, genes=int(kept.sum()), excluded=int((~kept).sum())
     )
+
+
+def _progress(done: int, total: int) -> None:
+    click.echo(f"{done} of {total} attributes read", err=True)
 
 
 def _labels(

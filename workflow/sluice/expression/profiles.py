@@ -11,7 +11,7 @@ import numpy as np
 
 from sluice.errors import SluiceError
 from sluice.expression.genes import to_ensembl
-from sluice.expression.readers import BulkSource, Orientation, header_of, open_bulk
+from sluice.expression.readers import BulkSource, Orientation, header_of, open_bulk, text_columns
 from sluice.expression.values import ValueKind, log_normalise
 
 Rows = Literal["auto", "genes", "samples"]
@@ -39,6 +39,11 @@ class Profiles:
         What the values are: ``counts``, ``tpm`` or ``log``.
     """
 
+    samples: list[str]
+    genes: list[str]
+    values: np.ndarray
+    kind: ValueKind
+
     def logarithms(self) -> Profiles:
         """Return log(1 + counts per million) of counts, log(1 + x) of TPM, logarithms as they are.
 
@@ -48,11 +53,6 @@ class Profiles:
             return self
         made = log_normalise(self.values) if self.kind == "counts" else np.log1p(self.values)
         return replace(self, values=np.asarray(made), kind="log")
-
-    samples: list[str]
-    genes: list[str]
-    values: np.ndarray
-    kind: ValueKind
 
     def columns(self, genes: Iterable[str]) -> np.ndarray:
         """Return the values of these genes, in their order."""
@@ -81,7 +81,7 @@ def read_profiles(path: Path, role: str, rows: Rows = "auto") -> Profiles:
         If the file is missing or one that ``open_bulk`` refuses.
     """
     if not path.is_file():
-        raise SluiceError("A file is missing", where=role, mend="check its path")
+        raise SluiceError("There is no such file", where=role, mend="check its path")
     source = _open(path, "samples_by_genes" if rows == "samples" else "genes_by_samples")
     if rows == "auto" and _known(source.samples) > _known(source.genes):
         source = _open(path, "samples_by_genes")
@@ -109,7 +109,15 @@ def _open(path: Path, orientation: Orientation) -> BulkSource:
         fields = header_of(path)
         drop = [f for n, f in enumerate(fields[:6]) if n != named[0] and f.lower() in _BED_OTHER]
         return open_bulk(path, value_kind="log", id_column=fields[named[0]], drop_columns=drop)
-    return open_bulk(path, value_kind="log", orientation=orientation)
+    # pandas writes the names of its rows as the last column.
+    text = text_columns(path) if path.suffix.lower() == ".parquet" else []
+    return open_bulk(
+        path,
+        value_kind="log",
+        orientation=orientation,
+        id_column=text[0] if text else None,
+        drop_columns=text[1:],
+    )
 
 
 def _known(names: list[str]) -> int:

@@ -105,6 +105,17 @@ def header_of(path: Path) -> list[str]:
     return _head(path, _DELIMITERS[_suffix(path)], 1)[0]
 
 
+def text_columns(path: Path) -> list[str]:
+    """Return the columns of a Parquet table that hold no numbers, in its order."""
+    with _reading():
+        schema = pq.read_schema(path)
+    return [field.name for field in schema if not _is_number(field.type)]
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
 @dataclass(frozen=True)
 class _Table:
     """A table with one column of row names and columns of numbers, read by batches."""
@@ -319,8 +330,7 @@ def _parquet_table(path: Path, id_column: str | None, drop: Sequence[str]) -> _T
     header = list(schema.names)
     _check_names(header, "column names")
     names, numbers = _positions(header, id_column, drop)
-    numeric = [pa.types.is_integer(schema.types[i]) or pa.types.is_floating(schema.types[i])
-               for i in numbers]  # fmt: skip
+    numeric = [_is_number(schema.types[number]) for number in numbers]
     if not all(numeric):
         raise SluiceError(
             f"{numeric.count(False)} columns of a matrix hold no numbers",
