@@ -6,7 +6,7 @@ from tests.utility.invented import SETS, population
 
 from sluice.config.sweep import Setting, Sweep
 from sluice.errors import SluiceError
-from sluice.gates.tradeoff import as_json
+from sluice.gates.tradeoff import as_json, write_tradeoff
 from sluice.utility.candidates import make_candidate
 from sluice.utility.findings import Table
 from sluice.utility.risks import RISKS
@@ -89,7 +89,7 @@ def test_the_recommendation_holds_for_strangers_of_the_same_population(result):
     assert again.holds
 
 
-def test_choosing_looks_at_no_value_of_the_donors_who_judge(result):
+def test_choosing_looks_at_no_value_of_the_donors_who_judge(result, tmp_path):
     """Other values for them change the judgement and nothing else."""
     values = RAW.values.copy()
     judges = deal(RAW.labels, 1 / 2, [result.plan.seed, 0])
@@ -98,6 +98,10 @@ def test_choosing_looks_at_no_value_of_the_donors_who_judge(result):
     assert as_json(other)["chosen_on"] == as_json(result)["chosen_on"]
     assert as_json(other)["recommended"] == as_json(result)["recommended"]
     assert not other.holds
+    write_tradeoff(tmp_path / "out", other, 180)
+    page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    assert "Not confirmed: 2 gene sets" in page
+    assert "Recommended: 2 gene sets, groups of 20, 2 decimals.</strong>" not in page
 
 
 def test_a_setting_that_leaves_nothing_is_empty_and_never_chosen(result):
@@ -106,10 +110,13 @@ def test_a_setting_that_leaves_nothing_is_empty_and_never_chosen(result):
     assert empty.utility is None
 
 
-def test_a_setting_that_no_chosen_attack_fits_does_not_pass():
+def test_a_setting_that_no_chosen_attack_fits_does_not_pass(tmp_path):
     found = sweep(plan({"donors": 20, "sets": 1}, limits={"relink": 0.05}), RAW, SETS)
     assert found.trials[0].verdict == "not_attacked"
     assert found.chosen is None
+    write_tradeoff(tmp_path / "out", found, 180)
+    assert not (tmp_path / "out/sweep.svg").exists()
+    assert "not attacked" in (tmp_path / "out/index.html").read_text(encoding="utf-8")
 
 
 def test_an_attack_that_fails_on_raw_is_no_evidence():

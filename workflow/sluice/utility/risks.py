@@ -47,7 +47,7 @@ def _membership(candidate: Candidate, limit: str) -> Score | None:
     return regrouped_membership(
         _centred(values, labels),
         _centred(raw, labels),
-        max(len(members) for members in candidate.groups),
+        min(len(members) for members in candidate.groups),  # the smallest tells the most
         candidate.setting.decimals,
         limit,
         candidate.setting.product,
