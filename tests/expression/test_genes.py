@@ -13,6 +13,7 @@ from sluice.expression.genes import (
     gene_set_titles,
     gene_sets,
     load_genes,
+    read_gene_sets,
     to_ensembl,
 )
 
@@ -88,3 +89,27 @@ def test_there_are_fifty_fixed_autosomal_sets_of_fifty_genes():
 def test_more_groups_never_exclude_less(ids, groups):
     fewer, all_of_them = excluded(ids, sorted(groups)), excluded(ids, exclusion_groups())
     assert np.all(fewer <= all_of_them)
+
+
+def test_given_gene_sets_go_by_ensembl_ids_where_the_table_knows_them(tmp_path):
+    path = tmp_path / "mine.gmt"
+    path.write_text("b\ttitle\tXIST\tENSG00000229807.14\t1000_at\n\na\ttitle\t1000_at\n")
+    assert read_gene_sets(path) == {"b": ["ENSG00000229807", "1000_at"], "a": ["1000_at"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "not GMT"),
+        (b"a\ttitle\tg1\nsecond\ttitle\n", "set 2"),
+        (b"a\ttitle\tg1\na\ttitle\tg2\n", "occurs twice"),
+        (b"\xff\xfe\x00", "UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_gmt_is_refused_without_quoting_it(tmp_path, content, told):
+    path = tmp_path / "wrong.gmt"
+    path.write_bytes(content)
+    with pytest.raises(SluiceError, match=told) as caught:
+        read_gene_sets(path)
+    assert "second" not in str(caught.value)
+    assert "title" not in str(caught.value).replace("a title", "")

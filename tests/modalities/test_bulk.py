@@ -7,8 +7,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from tests.modalities.expression_lab import Lab, lab
+from click.testing import CliRunner
+from tests.modalities.expression_lab import ADDRESS, Lab, lab
 
+from sluice.cli import sluice
 from sluice.errors import SluiceError
 from sluice.expression.aggregate import Floors
 from sluice.expression.genes import excluded, gene_sets, load_genes
@@ -179,6 +181,14 @@ def test_the_release_is_useful(scores):
     assert scores["group_utility.group_means"].estimate == 1
 
 
+def test_what_the_release_says_is_borne_out_by_other_donors_as_well_as_raw_is(scores):
+    for name in ("fold_changes", "differential", "markers", "coexpression", "prediction"):
+        score = scores[f"{name}.gene_matrix"]
+        assert score.limit_key is None, "printed, not judged"
+        assert score.lower <= score.estimate <= score.upper
+        assert score.estimate == pytest.approx(score.detail["ceiling"], abs=0.05)
+
+
 def test_the_dictionary_names_exactly_the_columns_that_were_written(lab):
     rows = describe(lab.job("bundle", "controlled", "bulk"))
     for path in lab.data("controlled", "bulk").iterdir():
@@ -300,3 +310,23 @@ def make_config(folder):
 
     shutil.copytree(ROOT / "config", folder / "config")
     return folder
+
+
+def test_a_cohorts_minimized_matrix_is_swept(lab, tmp_path):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(
+        "limits: {relink: 0.05, membership: 0.65}\nsettings: [{noise: [1]}, {donors: [10]}]\n"
+    )
+    words = ["--cohort", ADDRESS, "--contrast", "tissue", "--settings", str(settings)]
+    words += ["--config", str(lab.folder / "config/config.yaml"), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(sluice, ["sweep", *words])
+    assert done.exit_code == 0, done.exception
+    found = read_json(tmp_path / "out/sweep.json")
+    matrix = anndata.read_h5ad(lab.data("controlled", "bulk") / "expression.h5ad")
+    people = sum(found["donors"].values())
+    assert people >= matrix.obs["person"].nunique()
+    assert found["chosen_on"][0]["verdict"] == "fail"
+    whole = "".join(path.read_text() for path in (tmp_path / "out").iterdir()).lower()
+    assert not {k for k, value, _ in lab.canaries if k in IDENTIFIERS and value.lower() in whole}
+    other = CliRunner().invoke(sluice, ["sweep", *words, "--labels", str(settings)])
+    assert "needs one source" in str(other.exception)

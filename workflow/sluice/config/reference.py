@@ -19,6 +19,7 @@ from sluice.config.pacs import Pacs
 from sluice.config.policy import Policy
 from sluice.config.release import Release
 from sluice.config.site import Site
+from sluice.config.sweep import Sweep
 from sluice.config.waivers import Waiver
 from sluice.console import guard
 from sluice.errors import SluiceError
@@ -35,6 +36,7 @@ FILES: dict[str, tuple[type[BaseModel], str]] = {
     "approvers": (Approvers, "approvers.yaml"),
     "waiver": (Waiver, "waivers/<cohort>/<name>.yaml"),
     "pacs": (Pacs, "pacs.yaml"),
+    "sweep": (Sweep, "sweep.yaml (settings of `sluice sweep`)"),
 }
 
 #: What keys mean whose model says nothing of it. A description in the model has precedence.

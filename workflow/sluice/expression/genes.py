@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -122,9 +123,53 @@ def _free(groups: tuple[str, ...]) -> frozenset[str]:
 @lru_cache(maxsize=1)
 def _gmt() -> dict[str, tuple[str, tuple[str, ...]]]:
     """Return set id -> (title, Ensembl ids) in the order of the shipped file."""
-    lines = resource("genes", "sets.gmt").read_text(encoding="utf-8").splitlines()
-    fields = [line.split("\t") for line in lines]
-    return {name: (title, tuple(ids)) for name, title, *ids in fields}
+    return {
+        name: (title, tuple(ids)) for name, title, *ids in _gmt_lines(resource("genes", "sets.gmt"))
+    }
+
+
+def _gmt_lines(path: Path) -> list[list[str]]:
+    """Return the fields of a GMT file's lines: id, title, genes."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise SluiceError(
+            "A file of gene sets cannot be read as UTF-8 text", where="GMT", mend="check its path"
+        ) from None
+    fields = [[field.strip() for field in line.split("\t")] for line in lines if line.strip()]
+    short = next((n for n, found in enumerate(fields, start=1) if len(found) < 3), None)
+    if short or not fields:
+        raise SluiceError(
+            "A file of gene sets is not GMT: a line needs an id, a title and genes, tab separated",
+            where=f"set {short or 1}",
+            mend="save it again as GMT",
+        )
+    names = [found[0] for found in fields]
+    twice = next((n for n, name in enumerate(names, start=1) if name in names[: n - 1]), None)
+    if twice:
+        raise SluiceError(
+            "A gene set occurs twice", where=f"GMT, set {twice}", mend="give each its own id"
+        )
+    return fields
+
+
+def read_gene_sets(path: Path) -> dict[str, list[str]]:
+    """Read gene sets from a GMT file, in its order: id -> genes.
+
+    Genes that the shipped table knows, by symbol or Ensembl id, go by their Ensembl id; others
+    (probes, say) by the name that the file gives.
+
+    Raises
+    ------
+    SluiceError
+        If the file is no GMT or names a set twice.
+    """
+    sets = {}
+    for name, _, *genes in _gmt_lines(path):
+        named = [gene for gene in genes if gene]
+        ids, _ = to_ensembl(named)
+        sets[name] = list(dict.fromkeys(new or old for new, old in zip(ids, named, strict=True)))
+    return sets
 
 
 def gene_sets(autosomal: bool = True) -> dict[str, list[str]]:

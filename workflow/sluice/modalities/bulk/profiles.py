@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from sluice.errors import SluiceError
 from sluice.expression.matrix import open_matrix
+from sluice.expression.profiles import Profiles as WholeProfiles
 from sluice.jobs import Job
 from sluice.modalities.shared.groups import log_rows, log_values
 from sluice.modalities.shared.h5ad import ReleasedMatrix, open_released, read_crosswalk
+from sluice.utility.findings import row_correlations
 
 #: Attacks run on at most so many samples (the first by pseudonym): some grow with the square.
 MOST_SAMPLES = 1500
@@ -58,11 +61,37 @@ def profiles(job: Job) -> Profiles:
     return Profiles(links["subject"].to_numpy()[: len(raw)], raw, pairs[0][2], released)
 
 
+def minimized_profiles(job: Job) -> tuple[pd.DataFrame, WholeProfiles]:
+    """Return a tier's minimized samples, and the logarithms of their permitted genes.
+
+    Raises
+    ------
+    SluiceError
+        If the cohort was not minimized for this tier yet, or the tier does not start from the
+        curated matrix.
+    """
+    folder = job.layout.minimize(job.tier, "bulk", "all")
+    if not (folder / "samples.parquet").is_file() or job.settings.source == "controlled":
+        raise SluiceError(
+            "The tier has no minimized matrix",
+            where=f"tier {job.tier}, modality bulk",
+            mend="run the release first, and name a tier that starts from curated data",
+        )
+    samples, genes = (job.read(folder / f"{name}.parquet") for name in ("samples", "genes"))
+    with open_matrix(job.layout.curate("bulk", "all") / "matrix.h5") as curated:
+        row = {name: number for number, name in enumerate(curated.samples)}
+        column = {gene: number for number, gene in enumerate(curated.genes)}
+        raw = log_values(curated.read([row[s] for s in samples["sample_id"]]), curated.value_kind)
+    values = raw[:, [column[gene] for gene in genes["gene_id"]]]
+    names = samples["sample_id"].tolist()
+    return samples, WholeProfiles(names, genes["gene_id"].tolist(), values, "log")
+
+
 def correlations(job: Job) -> np.ndarray:
     """Return each released sample's Pearson correlation with its raw logarithms."""
     matrix = released_matrix(job)
     found = [
-        _row_correlations(raw[:, shared], values)
+        row_correlations(raw[:, shared], values)
         for raw, values, shared in _blocks(job, matrix, len(matrix.obs))
     ]
     return np.concatenate(found)
@@ -85,9 +114,3 @@ def _blocks(
         for start, values in zip(range(0, len(rows), size), released, strict=True):
             raw = curated.read(rows[start : start + size])
             yield log_values(raw, curated.value_kind), values, shared
-
-
-def _row_correlations(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    a, b = (m - m.mean(axis=1, keepdims=True) for m in (one, two))
-    sizes = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    return np.divide((a * b).sum(axis=1), sizes, out=np.zeros(len(a)), where=sizes > 0)
