@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pipeline
+from benchmarks.expression import measure as expression
 from benchmarks.imaging import measure as imaging
 
 OUT = Path(__file__).parent / "out"
-SUBJECTS = {"pipeline": pipeline.measure, "imaging": imaging.measure}
+SUBJECTS = {
+    "pipeline": pipeline.measure,
+    "imaging": imaging.measure,
+    "expression": expression.measure,
+}
 
 
 def main() -> None:
