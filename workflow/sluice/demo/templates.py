@@ -99,7 +99,7 @@ def put_image(
     """
     chosen = template(name)
     zoom = chosen.pixels.shape[0] / size
-    sides = [size / side for side in chosen.pixels.shape]
+    sides = [size / side for side in chosen.pixels.shape[:2]] + [1.0] * (chosen.pixels.ndim - 2)
     pixels = ndimage.zoom(chosen.pixels.astype(np.float64), sides, order=1)
     noisy = np.rint(pixels + rng.normal(0, _NOISE, pixels.shape))
     noisy = np.clip(noisy, chosen.pixels.min(), chosen.pixels.max())
