@@ -30,6 +30,7 @@ _EDGE, _CORE = 0.2, 0.4  # likelihood at the rim of a candidate, and somewhere i
 # given back on each side (Liao et al. 2020, Real-time scene text detection with differentiable
 # binarization, section 3.4).
 _UNSHRINK = 0.8
+_HIDES = 1 / 8  # share of a picture from which a place is too large to be a line
 _SAME = 0.7  # overlap from which two looks have found the same place
 _PLENTY, _CERTAIN = 4, 0.97  # letters and confidence from which no other reading is tried
 _MOST_COMMON = 10  # letters in common beyond which two readings do not agree better
@@ -73,10 +74,11 @@ def candidates(picture: np.ndarray) -> list[Candidate]:
     """
     seen = evened(picture, _STROKE)
     ways = [evened(picture, _LETTER), stretched(picture), seen]
-    # Each way hides what the other shows: a body taken for one letter hides the line across it.
-    places = _distinct(
-        [place for way in (seen, ways[0]) for look in _looks(way) for place in _regions(look)]
-    )
+    found = [place for look in _looks(seen) for place in _regions(look)]
+    if any(_area(box) > _HIDES * picture.size for box, _ in found):
+        # A body taken for text as a whole hides the line that crosses it.
+        found += [place for look in _looks(ways[0]) for place in _regions(look)]
+    places = _distinct(found)
     return [_read(ways, box, likeness) for box, likeness in places]
 
 
