@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.imaging.burned import plant
+from benchmarks.imaging.ocr import left
 from benchmarks.imaging.pixels import Box, burn, read_box, shines_through
 from pydicom.dataset import FileDataset
 from pydicom.uid import SecondaryCaptureImageStorage
@@ -65,6 +67,17 @@ def test_what_holds_no_text_stays_bit_for_bit_and_nothing_is_claimed(tmp_path: P
     assert new.PixelData == ct().PixelData
     assert "113101" not in methods(new) and "BurnedInAnnotation" not in new
     assert not told.counts["blanked: text in pixels"]
+
+
+@pytest.mark.shared
+@pytest.mark.usefixtures("shared_data")
+def test_a_date_across_a_body_that_is_taken_for_text_is_gone() -> None:
+    planted = plant(63)
+    date = next(word for word in planted.words if word.is_legible)
+    assert left(date, planted, planted.dataset) > 0.9, "it can be read in the source"
+    found = clean(planted.dataset)
+    assert found.dataset is not None
+    assert left(date, planted, found.dataset) < 0.1
 
 
 def test_a_secondary_capture_is_held_back_with_its_reason(tmp_path: Path) -> None:
