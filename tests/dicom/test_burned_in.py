@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.imaging.pixels import Box, burn, read_box, shines_through
+from benchmarks.imaging import pixels
+from benchmarks.imaging.burned import plant
+from benchmarks.imaging.ocr import left
+from benchmarks.imaging.pixels import burn, read_box, shines_through
 from pydicom.dataset import FileDataset
-from pydicom.uid import SecondaryCaptureImageStorage
+from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
 from tests.dicom.corpus import BUNDLED, CONTROLLED, full_size, identity
 
 from sluice.dicom.burned_in import ocr
-from sluice.dicom.burned_in.clean import clean
+from sluice.dicom.burned_in.clean import _is_doubtful, _is_text, clean
+from sluice.dicom.burned_in.find import Box, Candidate
 from sluice.dicom.burned_in.screen import looks_drawn
 from sluice.dicom.reader import read
 from sluice.dicom.renew import Renewed, Renewer
@@ -22,7 +27,7 @@ from sluice.modalities.imaging.folder import preset
 TEXT = "KESTREL 4711"
 
 
-def drawn_into(dataset: FileDataset, size: int = 14) -> tuple[FileDataset, Box]:
+def drawn_into(dataset: FileDataset, size: int = 14) -> tuple[FileDataset, pixels.Box]:
     frame = dataset.pixel_array.copy()
     box = burn(frame, TEXT, 4, 4, size)
     dataset.PixelData = frame.tobytes()
@@ -65,6 +70,17 @@ def test_what_holds_no_text_stays_bit_for_bit_and_nothing_is_claimed(tmp_path: P
     assert new.PixelData == ct().PixelData
     assert "113101" not in methods(new) and "BurnedInAnnotation" not in new
     assert not told.counts["blanked: text in pixels"]
+
+
+@pytest.mark.shared
+@pytest.mark.usefixtures("shared_data")
+def test_a_date_across_a_body_that_is_taken_for_text_is_gone() -> None:
+    planted = plant(63)
+    date = next(word for word in planted.words if word.is_legible)
+    assert left(date, planted, planted.dataset) > 0.9, "it can be read in the source"
+    found = clean(planted.dataset)
+    assert found.dataset is not None
+    assert left(date, planted, found.dataset) < 0.1
 
 
 def test_a_secondary_capture_is_held_back_with_its_reason(tmp_path: Path) -> None:
@@ -117,6 +133,38 @@ def test_a_greatest_sample_far_above_the_least_does_not_overflow() -> None:
     assert not looks_drawn(frame)
     frame[10:50, 10:12] = frame[10:50, 16:18] = 65535
     assert looks_drawn(frame)
+
+
+def test_ink_of_the_highest_value_is_seen_however_little_of_it_there_is() -> None:
+    frame = a_slice()
+    assert not looks_drawn(frame)
+    frame[100, 100] = np.iinfo(frame.dtype).max
+    assert looks_drawn(frame)
+
+
+@pytest.mark.parametrize("lossy", [False, True])
+def test_a_slice_is_screened_in_every_encoding_that_keeps_its_noise(lossy: bool) -> None:
+    dataset = full_size(ct(), 4)
+    dataset.LossyImageCompression = "01" if lossy else "00"
+    dataset.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
+    assert clean(dataset).reason == "no_text_found"
+    found = clean(dataset, screened=True)
+    assert found.reason == ("no_text_found" if lossy else "nothing_drawn")
+    frame = a_slice()
+    burn(frame, TEXT, 20, 30, 20)
+    drawn = full_size(ct(), 4)
+    drawn.PixelData = frame.tobytes()
+    drawn.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
+    assert clean(drawn, screened=True).verdict == "redacted"
+
+
+def test_rows_of_slices_in_one_frame_are_not_taken_for_letters() -> None:
+    read_as = Candidate(Box(0, 0, 60, 380), 0.9, 6, 3, 0.75, 4.2)
+    assert not _is_text(read_as)
+    assert not _is_doubtful(read_as)
+    assert _is_text(replace(read_as, confidence=0.95)), "tall letters are read well"
+    assert _is_text(replace(read_as, letters=9, different=6, agreement=7.1))
+    assert _is_doubtful(replace(read_as, box=Box(0, 0, 40, 380), letters=5))
 
 
 def test_other_weights_under_the_same_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

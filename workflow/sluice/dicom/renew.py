@@ -69,6 +69,7 @@ class Renewer:
         self._rewriter = Rewriter(profile, identity, self.rules)
         # Samples pass through the same memory: fresh memory costs more than what is done with it.
         self._buffer = bytearray(_CHUNK)
+        self._held: Span | None = None  # what the buffer holds of the present file
 
     def renew(self, source: Path, place: Placed) -> Renewed:
         """Write the successor of a file.
@@ -78,6 +79,7 @@ class Renewer:
         SluiceError
             If the file cannot be read or de-identified, or the new place is taken.
         """
+        self._held = None
         with source.open("rb") as stream:
             descriptor = stream.fileno()
             if not os.fstat(descriptor).st_size:
@@ -131,12 +133,16 @@ class Renewer:
 
     def _parts(self, piece: Span, size: int, descriptor: int) -> Iterator[memoryview]:
         """Yield a stretch of a file in parts of so many bytes; mapped, all would count as used."""
+        if piece == self._held:  # a slice that the screen has seen is not read twice
+            yield memoryview(self._buffer)[: piece.stop - piece.start]
+            return
         if len(self._buffer) < size:
             self._buffer = bytearray(size)
         for at in range(piece.start, piece.stop, size):
             part = memoryview(self._buffer)[: min(size, piece.stop - at)]
             if os.preadv(descriptor, [part], at) < len(part):
                 raise cut_short()
+            self._held = piece if len(part) == piece.stop - piece.start else None
             yield part
 
     def _by_objects(self, source: Path, place: Placed) -> Renewed:
@@ -149,7 +155,7 @@ class Renewer:
 
         old = read(source)
         standard_class(old)  # before minutes are spent on its pixels
-        old, masks = cleaned(old)
+        old, masks = cleaned(old, self.profile.pixels == "screen")
         done = frozenset({"clean_pixel_data"} if masks else ())
         new, counts = deidentify(old, self.profile, self.identity, self.rules, done)
         counts += Counter({"blanked: text in pixels": len(masks)})

@@ -12,24 +12,27 @@ import numpy as np
 from pydicom.dataset import FileDataset
 
 from sluice.dicom.burned_in.find import Box, Candidate, candidates
-from sluice.dicom.burned_in.frames import frames, grey_pictures
+from sluice.dicom.burned_in.frames import frames, grey_pictures, is_lossy
 from sluice.dicom.burned_in.redact import blank, redact
 from sluice.dicom.burned_in.regions import outside_regions
 from sluice.dicom.burned_in.risk import assess
+from sluice.dicom.burned_in.screen import looks_drawn
 from sluice.errors import SluiceError
 
 Verdict = Literal["clean", "redacted", "quarantine"]
 #: What was blanked: frame from 0, then the box as in :class:`sluice.dicom.burned_in.find.Box`.
 Mask = tuple[int, int, int, int, int]
 
-# A line is text if that many different letters were read with that confidence, or two renderings
-# agree so well. It is doubtful if so many letters were read in one of two weaker ways: with
-# confidence alone, or with less of it and some agreement. All but the reach of a line was chosen
-# on generated frames that the benchmark does not use (docs/decisions/0012).
-_SURE, _SURE_LETTERS = 0.9, 2
+# A line is text if that many different letters of so many were read with that confidence, or if
+# two renderings agree so well. It is doubtful if so many letters were read in one of two weaker
+# ways: with confidence alone, or with less of it and some agreement. A row of bones or slices reads
+# as one letter again and again; and letters as tall as that are read well or are none. All but the
+# reach of a line was chosen on generated frames that the benchmark does not use (decision 0012).
+_SURE, _SURE_LETTERS, _SURE_DIFFERENT = 0.9, 3, 2
 _AGREED, _AGREED_CONFIDENCE = 4.0, 0.6
 _DOUBTFUL_LETTERS, _DOUBTFUL = 3, 0.85
 _HALF_LETTERS, _HALF_AGREED, _HALF_CONFIDENCE = 4, 2.0, 0.6
+_TALL, _TALL_DIFFERENT, _TALL_AGREED = 44, 3, 7.0  # pixels, of them some 32 the letters
 # Lines come in blocks, and a line has ends that are read worse: beside a line that many of its
 # heights are blanked too, across and along.
 _ACROSS, _ALONG = 1.5, 3.0
@@ -64,7 +67,7 @@ class _Seen:
     doubt: str = ""
 
 
-def clean(dataset: FileDataset) -> Cleaned:
+def clean(dataset: FileDataset, screened: bool = False) -> Cleaned:
     """Remove burned-in text from an object, or hold the object back.
 
     Every frame is looked at; frames with the same samples once.
@@ -73,13 +76,17 @@ def clean(dataset: FileDataset) -> Cleaned:
     ----------
     dataset
         As :func:`sluice.dicom.reader.read` gives it. Not changed.
+    screened
+        Whether a scanner's own slices are only read if something seems drawn into one of them.
     """
-    risk = assess(dataset)  # what a screen would do for is read here too
+    risk = assess(dataset)
     if risk.level == "never":
         return Cleaned("quarantine", risk.reason, {}, None)
     if risk.level == "clear":
         return Cleaned("clean", risk.reason, {}, dataset)
     try:
+        if screened and risk.level == "screen" and not _seems_drawn(dataset):
+            return Cleaned("clean", "nothing_drawn", {}, dataset)
         seen = _look(dataset)
         boxes = {number: frame.boxes for number, frame in enumerate(seen) if frame.boxes}
         doubts = [frame.doubt for frame in seen if frame.doubt]
@@ -97,15 +104,20 @@ def clean(dataset: FileDataset) -> Cleaned:
     return Cleaned("clean", "no_text_found", {}, dataset)
 
 
-def cleaned(dataset: FileDataset) -> tuple[FileDataset, tuple[Mask, ...]]:
+def cleaned(dataset: FileDataset, screened: bool) -> tuple[FileDataset, tuple[Mask, ...]]:
     """Return an object without burned-in text, and what was blanked for that.
+
+    Parameters
+    ----------
+    dataset, screened
+        As :func:`clean` takes them.
 
     Raises
     ------
     SluiceError
         If it is held back. The reason is in the message.
     """
-    found = clean(dataset)
+    found = clean(dataset, screened)
     if found.dataset is None:
         raise SluiceError(
             f"Text in the pixels cannot be ruled out: {found.reason.replace('_', ' ')}",
@@ -115,6 +127,11 @@ def cleaned(dataset: FileDataset) -> tuple[FileDataset, tuple[Mask, ...]]:
     return found.dataset, tuple(
         (frame, box.top, box.left, box.bottom, box.right) for frame, some in boxes for box in some
     )
+
+
+def _seems_drawn(dataset: FileDataset) -> bool:
+    # A lossy codec has taken away the noise that strokes would stand out from.
+    return is_lossy(dataset) or any(looks_drawn(frame[..., 0]) for frame, _ in frames(dataset))
 
 
 def _look(dataset: FileDataset) -> list[_Seen]:
@@ -150,22 +167,31 @@ def _look_at_frame(frame: np.ndarray, photometric: str, dataset: FileDataset) ->
 
 
 def _is_text(found: Candidate) -> bool:
-    surely = found.confidence >= _SURE and found.different >= _SURE_LETTERS
-    return surely or (found.agreement >= _AGREED and found.confidence >= _AGREED_CONFIDENCE)
+    tall = found.box.thin >= _TALL
+    sure = found.confidence >= _SURE and found.letters >= _SURE_LETTERS
+    if sure and found.different >= (_TALL_DIFFERENT if tall else _SURE_DIFFERENT):
+        return True
+    agreed = found.agreement >= (_TALL_AGREED if tall else _AGREED)
+    return agreed and found.confidence >= _AGREED_CONFIDENCE and not _repeats(found)
 
 
 def _is_doubtful(found: Candidate) -> bool:
+    if found.box.thin >= _TALL:
+        return False
     half = found.agreement >= _HALF_AGREED and found.confidence >= _HALF_CONFIDENCE
     alone = found.letters >= _DOUBTFUL_LETTERS and found.confidence >= _DOUBTFUL
-    return alone or (half and found.letters >= _HALF_LETTERS)
+    return alone or (half and found.letters >= _HALF_LETTERS and not _repeats(found))
+
+
+def _repeats(found: Candidate) -> bool:
+    return 2 * found.different <= found.letters
 
 
 def _with_neighbours(box: Box, rows: int, columns: int) -> Box:
     """Return the box of a line with what stands beside it, within the frame."""
-    height, width = box.bottom - box.top, box.right - box.left
-    line = min(height, width)
-    down, right = (_ACROSS, _ALONG) if width >= height else (_ALONG, _ACROSS)
-    down, right = round(down * line), round(right * line)
+    lies = box.right - box.left >= box.bottom - box.top
+    down, right = (_ACROSS, _ALONG) if lies else (_ALONG, _ACROSS)
+    down, right = round(down * box.thin), round(right * box.thin)
     return Box(
         max(0, box.top - down),
         max(0, box.left - right),

@@ -24,13 +24,15 @@ _STROKE, _LETTER = 6, 24
 # Spread that is added, in stored values, so that a flat region stays flat.
 _FLAT = 0.5
 _LONG_SIDE = 1024  # of the picture as the network sees it
-_MOST_ENLARGED, _LEAST_ENLARGED = 4.0, 1.0
+_MOST_ENLARGED, _LEAST_ENLARGED = 2.5, 1.0
 _EDGE, _CORE = 0.2, 0.4  # likelihood at the rim of a candidate, and somewhere in it
 # The network marks the core of a line, 0.4 times as high; this share of the core's height is
 # given back on each side (Liao et al. 2020, Real-time scene text detection with differentiable
 # binarization, section 3.4).
 _UNSHRINK = 0.8
-_HIDES = 1 / 8  # share of a picture from which a place is too large to be a line
+# A mark that is fainter on average, or whose sides differ less, is no line of three letters. On
+# generated frames every word was found in a stronger and longer one.
+_LIKELY, _LONG = 0.45, 1.3
 _SAME = 0.7  # overlap from which two looks have found the same place
 _PLENTY, _CERTAIN = 4, 0.97  # letters and confidence from which no other reading is tried
 _MOST_COMMON = 10  # letters in common beyond which two readings do not agree better
@@ -44,6 +46,16 @@ class Box:
     left: int
     bottom: int
     right: int
+
+    @property
+    def thin(self) -> int:
+        """The shorter side: of a line, its height."""
+        return min(self.bottom - self.top, self.right - self.left)
+
+    @property
+    def long(self) -> int:
+        """The longer side."""
+        return max(self.bottom - self.top, self.right - self.left)
 
 
 @dataclass(frozen=True)
@@ -74,11 +86,10 @@ def candidates(picture: np.ndarray) -> list[Candidate]:
     """
     seen = evened(picture, _STROKE)
     ways = [evened(picture, _LETTER), stretched(picture), seen]
-    found = [place for look in _looks(seen) for place in _regions(look)]
-    if any(_area(box) > _HIDES * picture.size for box, _ in found):
-        # A body taken for text as a whole hides the line that crosses it.
-        found += [place for look in _looks(ways[0]) for place in _regions(look)]
-    places = _distinct(found)
+    # Each way hides what the other shows: a body taken for one letter hides the line across it.
+    places = _distinct(
+        [place for way in (seen, ways[0]) for look in _looks(way) for place in _regions(look)]
+    )
     return [_read(ways, box, likeness) for box, likeness in places]
 
 
@@ -124,7 +135,8 @@ def _regions(likelihood: np.ndarray) -> Iterator[tuple[Box, float]]:
             min(rows, y + height + margin),
             min(columns, x + width + margin),
         )
-        yield box, float(values.mean())
+        if values.mean() >= _LIKELY and box.long >= _LONG * box.thin:
+            yield box, float(values.mean())
 
 
 def _distinct(places: list[tuple[Box, float]]) -> list[tuple[Box, float]]:

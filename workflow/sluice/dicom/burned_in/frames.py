@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from pydicom import uid
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.processing import apply_color_lut
@@ -14,6 +15,13 @@ from sluice.errors import SluiceError
 
 # GDCM ends the whole process on some run lengths that it dislikes, so pydicom reads these alone.
 _DECODERS = ("pydicom", "pillow", "pyjpegls", "pylibjpeg", "gdcm")
+# Codecs of which it is known that they keep every sample.
+_LOSSLESS = frozenset(
+    {
+        *(uid.RLELossless, uid.JPEGLossless, uid.JPEGLosslessSV1),
+        *(uid.JPEGLSLossless, uid.JPEG2000Lossless),
+    }
+)
 # What the decoders raise for a stream that does not fit its header.
 _UNDECODABLE = (
     *(ValueError, TypeError, KeyError, AttributeError, RuntimeError, OSError),
@@ -57,6 +65,13 @@ def grey_pictures(frame: np.ndarray, photometric: str, dataset: Dataset) -> list
         for number, channel in enumerate(channels)
         if not any(np.array_equal(channel, earlier) for earlier in channels[:number])
     ]
+
+
+def is_lossy(dataset: FileDataset) -> bool:
+    """Say whether the samples have lost something, or may have."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    told = str(dataset.get("LossyImageCompression") or "00") != "00"
+    return told or (syntax.is_compressed and syntax not in _LOSSLESS)
 
 
 def in_colour(frame: np.ndarray, dataset: Dataset) -> np.ndarray:
