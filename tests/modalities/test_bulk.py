@@ -230,16 +230,16 @@ def test_registered_releases_nothing_individual(lab):
     assert lab.crosswalk("registered", "bulk", "person").empty
 
 
-def test_registered_means_come_from_the_controlled_matrix_and_are_attacked(lab, tmp_path):
+def test_registered_means_come_from_the_controlled_matrix_and_are_attacked(
+    lab, tmp_path, shared_data
+):
     other = lab.copy(tmp_path / "lab")
+    folder = shared_data / "expression/geuvadis_qtltools"
     other.amend(
-        "policies/default.yaml",
-        "[group_floor, membership, genotype_linking, traits, effective_dimension]\n"
-        "        on_fail: drop\n        reason: Exact means need every published attack against "
-        "them to have been run.\n        owner: privacy-officer\n      set_scores",
-        "[group_floor, membership, effective_dimension]\n"
-        "        on_fail: drop\n        reason: test\n        owner: privacy-officer\n"
-        "      set_scores",
+        "config.yaml",
+        "demo: true",
+        f"reference:\n  expression: {folder / 'genes.50percent.chr22.bed.gz'}\n"
+        f"  genotypes: {folder / 'genotypes.chr22.vcf.gz'}\ndemo: true",
     )
     shutil.rmtree(other.folder / "raw")
     other.tier_steps("registered", "clinical", "bulk", "singlecell", score=False)
@@ -249,6 +249,10 @@ def test_registered_means_come_from_the_controlled_matrix_and_are_attacked(lab, 
     scores = other.score("registered", "bulk")
     assert scores["group_floor.group_means"].upper == 0
     assert scores["membership.group_means"].evidence["works"]
+    linked = scores["genotype_linking.group_means"]
+    assert linked.evidence["works"] and linked.detail["genes"] >= 20_000
+    assert linked.upper <= 0.05
+    assert 0.5 <= scores["traits.group_means"].estimate <= scores["traits.group_means"].upper
     assert 0 < scores["effective_dimension.group_means"].upper <= 0.1
 
 

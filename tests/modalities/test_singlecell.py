@@ -271,8 +271,11 @@ def test_registered_groups_come_from_controlled_cells_and_lose_against_the_dimen
     other = lab.copy(tmp_path / "lab")
     other.amend(
         "policies/default.yaml",
-        "[group_floor, dominance, membership, genotype_linking, traits, effective_dimension]",
-        "[group_floor, dominance]",
+        "differencing, membership, genotype_linking, traits, effective_dimension]\n"
+        "        on_fail: drop\n        reason: Exact means need every published attack against "
+        "them to have been run.\n        owner: privacy-officer\n      studies",
+        "differencing]\n        on_fail: drop\n        reason: test\n"
+        "        owner: privacy-officer\n      studies",
     )
     shutil.rmtree(other.folder / "raw")
     other.tier_steps("registered", "clinical", "bulk", "singlecell", score=False)

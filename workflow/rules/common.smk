@@ -18,6 +18,7 @@ CONFIG = Config.load(
 LAYOUT = CONFIG.layout
 LOCK = lock_digest()
 INDIVIDUAL = [tier for tier in CONFIG.tiers if tier != "public"]
+REFERENCE = [str(path) for path in CONFIG.site.reference_files]
 PIECES = [(m, part) for m in CONFIG.modalities for part in CONFIG.parts(m)]
 
 

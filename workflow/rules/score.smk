@@ -13,6 +13,7 @@ rule score:
         plan=lambda w: str(LAYOUT.plan(w.tier)),
         facts=lambda w: [str(LAYOUT.facts(w.tier, m)) for m in CONFIG.modalities],
         curated=[index(LAYOUT.curate(m, part)) for m, part in PIECES],
+        reference=lambda w: REFERENCE if w.modality in ("bulk", "singlecell") else [],
         resources=lambda w: ancient(resources("score", w.modality)),
     output:
         score=index(LAYOUT.score("{tier}", "{modality}")),

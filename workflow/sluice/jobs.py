@@ -84,6 +84,10 @@ class Job:
             if path.is_relative_to(root) and path.is_file():
                 self.inputs[f"{label}/{path.relative_to(root).as_posix()}"] = sha256_file(path)
 
+    def note_reference(self, name: str, path: Path) -> None:
+        """Record a file of the facility's reference cohort as an input, by its role."""
+        self.inputs[f"reference/{name}"] = sha256_file(path)
+
     @contextmanager
     def writing(self, folder: Path) -> Iterator[Path]:
         """Give an empty folder to fill; then swap it in and write its index and record."""

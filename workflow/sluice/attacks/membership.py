@@ -28,7 +28,7 @@ _FACTORS = 20
 #: The control of regrouping: a large group among few outsiders hides its members by size.
 _CONTROL, _CONTROL_ROUNDS = 10, 10
 #: Half are a group; of the rest half are outsiders, of whom an area needs five.
-_FEWEST = 20
+FEWEST = 20
 _KNOWS = "a target's own profile and a reference sample of the same population"
 
 
@@ -156,9 +156,9 @@ def regrouped_membership(
     SluiceError
         If the tables do not hold the same donors, or fewer than 20.
     """
-    if len(values) != len(raw) or len(values) < _FEWEST or size < 2:
+    if len(values) != len(raw) or len(values) < FEWEST or size < 2:
         raise SluiceError(
-            f"Regrouping needs the same donors in both tables, and {_FEWEST} of them",
+            f"Regrouping needs the same donors in both tables, and {FEWEST} of them",
             where=product,
             mend="judge on a larger reference cohort",
         )

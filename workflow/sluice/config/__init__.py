@@ -14,7 +14,7 @@ from sluice.config.policy import Policy
 from sluice.config.release import Release
 from sluice.config.roles import refuse_open_fields
 from sluice.config.settings import STAGES, Settings, Stage, settings_for
-from sluice.config.site import Site
+from sluice.config.site import ReferenceCohort, Site
 from sluice.config.waivers import Waiver, load_waiver, waiver_file, waivers_of
 from sluice.errors import SluiceError
 
@@ -25,6 +25,7 @@ __all__ = [
     "Config",
     "Layout",
     "Policy",
+    "ReferenceCohort",
     "Release",
     "Settings",
     "Site",
@@ -114,7 +115,7 @@ class Config:
             file=file,
             site=site,
             cohort=cohort,
-            policy=_with_statements(policy, waivers),
+            policy=_runnable(_with_statements(policy, waivers), site),
             release=release,
             waivers=waivers,
             layout=Layout(site.raw, site.work, site.vault, site.store, cohort_name, version),
@@ -124,11 +125,20 @@ class Config:
 def load_site(file: Path) -> Site:
     """Load ``config.yaml``; its folders become absolute."""
     site = parse(Site, read_yaml(file), file.name)
-    places = {
+    places: dict[str, object] = {
         name: Path(os.path.abspath(file.parent / getattr(site, name)))
         for name in ("raw", "work", "vault", "store", "approvers")
     }
+    if (reference := site.reference) is not None:
+        files = reference.model_dump(include={"expression", "genotypes", "donors"})
+        there = {key: _place(file, path) for key, path in files.items() if path is not None}
+        places["reference"] = reference.model_copy(update=there)
     return site.model_copy(update=places)
+
+
+def _place(file: Path, path: Path) -> Path:
+    expanded = os.path.expandvars(os.path.expanduser(path))
+    return Path(os.path.abspath(file.parent / expanded))
 
 
 def load_cohort(folder: Path, name: str) -> Cohort:
@@ -179,6 +189,16 @@ def _with_statements(policy: Policy, waivers: list[Waiver]) -> Policy:
         said = {"statements": [*rules.statements, waiver.statement]}
         tiers[waiver.tier] = rules.model_copy(update=said)
     return policy.model_copy(update={"tiers": tiers})
+
+
+def _runnable(policy: Policy, site: Site) -> Policy:
+    """Return the policy that says which of its scenarios this facility cannot run."""
+    if site.reference is not None:
+        return policy
+    reason = "config.yaml names no reference cohort with expression and genotypes"
+    return policy.model_copy(
+        update={"unavailable": {"genotype_linking": reason, **policy.unavailable}}
+    )
 
 
 def _overlay(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:

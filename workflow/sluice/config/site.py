@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from sluice.config.loader import Model
+
+
+class ReferenceCohort(Model):
+    """Donors of another study whose expression and genotypes are both known: what the linking
+    attack learns from and is judged on. They are read, and never released."""
+
+    expression: Path = Field(description="Donors by genes: BED of QTLtools, a table or h5ad")
+    genotypes: Path = Field(description="Of the same donors: VCF, or a table of dosages")
+    donors: Path | None = Field(
+        default=None,
+        description="Who of them, one a line; a second is the name in the genotypes",
+    )
+    value_kind: Literal["tpm", "log"] = Field(
+        default="tpm", description="Scale of the expression: as measured, or logarithms"
+    )
 
 
 class Site(Model):
@@ -21,9 +37,20 @@ class Site(Model):
     approvers: Path = Field(
         default=Path("approvers.yaml"), description="Who may approve, with public keys"
     )
+    reference: ReferenceCohort | None = Field(
+        default=None,
+        description="For the attack that links expression to genotypes; at least 80 donors",
+    )
     facility: str = Field(default="the facility", description="Name on pages and in terms")
     contact: str = Field(default="", description="Where recipients write to")
     demo: bool = Field(default=False, description="Stamp every page DEMO")
+
+    @property
+    def reference_files(self) -> list[Path]:
+        """The files of the reference cohort; none where there is no such cohort."""
+        found = self.reference
+        files = (found.expression, found.genotypes, found.donors) if found else ()
+        return [path for path in files if path is not None]
 
     @field_validator("raw", "work", "vault", "store", "approvers", mode="before")
     @classmethod

@@ -20,8 +20,9 @@ from sluice.modalities.shared.groups import (
     floor_faults,
     floor_score,
     log_rows,
-    membership_scores,
+    mean_scores,
     set_scores,
+    smallest_set,
 )
 from sluice.modalities.shared.h5ad import ReleasedMatrix, open_released
 from sluice.modalities.shared.lineage import GroupValues, lineage_scores
@@ -109,7 +110,12 @@ def _means(job: Job) -> list[Score]:
         return [*found, *(score for score in judged if score.name == "differencing")]
     raw = np.vstack(list(log_rows(matrix.source, rows, every)))
     groups_of = [_group(keys, by, label, released, raw) for label in plan["groups"]["kept"]]
-    return [*found, *membership_scores(groups_of, settings.decimals, "group_means"), *judged]
+    told_of_donor = len(plan["sets"]) * len(groups_of)
+    smallest = smallest_set(plan["sets"], genes)
+    attacked = mean_scores(
+        job, groups_of, told_of_donor, smallest, settings.decimals, "group_means"
+    )
+    return [*found, *attacked, *judged]
 
 
 def _control(
@@ -144,7 +150,7 @@ def _behind(job: Job) -> tuple[ReleasedMatrix, pd.DataFrame]:
 def _group(
     keys: pd.DataFrame, by: list[str], label: list[str], released: np.ndarray, raw: np.ndarray
 ) -> DonorGroup:
-    """Return donors x features with the members of one group marked.
+    """Return what stands behind one group's mean, and all others' like it for the attacks.
 
     A member's profile is the mean of the samples in the group, an outsider's of all samples.
     """
@@ -153,5 +159,5 @@ def _group(
     used = inside | ~keys["donor"].isin(members).to_numpy()
     donor = keys.loc[used, "donor"].to_numpy()
     tables = [pd.DataFrame(v[used]).groupby(donor, sort=True).mean() for v in (released, raw)]
-    marked = tables[0].index.isin(members)
-    return DonorGroup(tables[0].to_numpy(), tables[1].to_numpy(), np.asarray(marked))
+    names = [str(name) for name in tables[0].index]
+    return DonorGroup(names, tables[0].to_numpy(), tables[1].to_numpy(), len(members))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from sluice.attacks.membership import membership, release_of
+from sluice.attacks.genotypes import products
+from sluice.attacks.genotypes.genome import Genome, Reference
+from sluice.attacks.genotypes.linking import FEWEST_DONORS, genotype_linking
+from sluice.attacks.genotypes.reference import read_reference
+from sluice.attacks.group_traits import infer_group_traits
+from sluice.attacks.membership import FEWEST, regrouped_membership
+from sluice.attacks.traits import kinds
+from sluice.errors import SluiceError
 from sluice.expression.aggregate import (
     Floors,
     Released,
@@ -22,9 +29,8 @@ from sluice.jobs import Job
 from sluice.modalities.shared.lineage import GroupValues
 from sluice.scores import Score
 
-_CONTROL = 10
-#: Half of the outsiders are the attacker's reference, which needs a spread.
-_FEWEST_OUTSIDERS = 10
+# Draws of random gene sets that the linking attack is tried on; the one that links most counts.
+_DRAWS = 3
 
 
 def log_values(values: np.ndarray, kind: str) -> np.ndarray:
@@ -60,6 +66,12 @@ def chosen_sets(names: Sequence[str]) -> dict[str, list[str]]:
     """Return the shipped sets of these names."""
     known = gene_sets()
     return {name: known[name] for name in names}
+
+
+def smallest_set(names: Sequence[str], genes: Iterable[str]) -> int:
+    """Return how many of these genes are in the smallest of the shipped sets."""
+    measured = set(genes)
+    return min((len(measured.intersection(ids)) for ids in chosen_sets(names).values()), default=0)
 
 
 def is_offered(job: Job, product: str) -> bool:
@@ -173,28 +185,107 @@ def floor_score(faults: int, donors: int, groups: int, product: str) -> Score:
 
 @dataclass(frozen=True)
 class DonorGroup:
-    """One group's donors for the attacks on its mean: donors x features, all and members."""
+    """What stands behind one kind of mean, for the attacks on it.
 
+    Parameters
+    ----------
+    donors
+        Names, a row each: those in the mean, or more of the same kind.
+    released, raw
+        Donors x features: the set scores that are averaged, and all genes.
+    size
+        Donors of the published mean.
+    """
+
+    donors: list[str]
     released: np.ndarray
     raw: np.ndarray
-    members: np.ndarray
+    size: int
 
 
-def membership_scores(groups: Sequence[DonorGroup], decimals: int, product: str) -> list[Score]:
-    """Return ``membership`` of the worst group; nothing where no group has outsiders to try it on.
+def mean_scores(
+    job: Job, groups: Sequence[DonorGroup], sets: int, set_size: int, decimals: int, product: str
+) -> list[Score]:
+    """Return ``membership``, ``traits`` and ``genotype_linking``, each of the worst group.
 
-    ``released`` are the set scores that were averaged, ``raw`` all genes. The positive control is
-    the exact mean of all genes of the group's first members alone, for a large group among few
-    outsiders hides its members by size.
+    A group of too few donors to try an attack on is not judged, and a score that is missing fails.
+
+    Parameters
+    ----------
+    sets, set_size
+        How many numbers are told of a donor's groups together, and of how many genes each.
     """
     found = [
-        membership(
-            release_of(group.released, group.members, decimals),
-            release_of(group.raw, group.members & (group.members.cumsum() <= _CONTROL), None),
-            "membership",
-            product,
-        )
-        for group in groups
-        if (~group.members).sum() >= _FEWEST_OUTSIDERS
+        _worst(_membership(group, decimals, product) for group in groups),
+        _worst(_traits(job, group, decimals, product) for group in groups),
+        _linking(job, min((group.size for group in groups), default=0), sets, set_size, product),
     ]
-    return [max(found, key=lambda score: score.upper)] if found else []
+    return [score for score in found if score is not None]
+
+
+def _worst(scores: Iterable[Score | None]) -> Score | None:
+    """Return the score of the greatest bound; nothing unless every group has one."""
+    found = list(scores)
+    there = [score for score in found if score is not None]
+    return max(there, key=lambda score: score.upper) if there and len(there) == len(found) else None
+
+
+def _membership(group: DonorGroup, decimals: int, product: str) -> Score | None:
+    if len(group.raw) < FEWEST:
+        return None
+    return regrouped_membership(
+        group.released, group.raw, group.size, decimals, "membership", product
+    )
+
+
+def _traits(job: Job, group: DonorGroup, decimals: int, product: str) -> Score | None:
+    """Try every attribute that controlled tells of its people, whether this tier does or not."""
+    path = job.layout.data("controlled", "clinical", "all") / "people.parquet"
+    if not path.is_file():
+        return None
+    people = job.read(path).set_index("person").reindex(group.donors)
+    labels = {str(name): people[name].to_numpy(dtype=object) for name in people}
+    labels = {name: values for name, values in labels.items() if _has_kinds(values)}
+    if not labels:
+        return None
+    return infer_group_traits(
+        group.released, group.raw, labels, group.size, decimals, "traits", product
+    )
+
+
+def _has_kinds(labels: np.ndarray) -> bool:
+    try:
+        return len(kinds(labels)[0]) > 0
+    except SluiceError:
+        return False
+
+
+def _linking(job: Job, size: int, sets: int, set_size: int, product: str) -> Score | None:
+    """Link means of as many numbers on the facility's reference cohort."""
+    reference = _reference(job)
+    if reference is None or not size or not sets:
+        return None
+    # The smaller a group, the more its mean tells of each.
+    size = min(size, len(reference.expression) // 4)
+
+    def drawn(seed: int) -> Callable[[Genome], products.Product]:
+        return lambda genome: products.set_scores(
+            products.random_sets(genome, sets, set_size, seed), size
+        )
+
+    tried = genotype_linking(reference, [drawn(seed) for seed in range(_DRAWS)])
+    return replace(max(tried, key=lambda score: score.upper), product=product)
+
+
+def _reference(job: Job) -> Reference | None:
+    files = job.config.site.reference
+    if files is None:
+        return None
+    named = {"expression": files.expression, "genotypes": files.genotypes, "donors": files.donors}
+    for name, path in named.items():
+        if path is not None:
+            job.note_reference(name, path)
+    reference = read_reference(
+        files.expression, files.genotypes, files.donors, logarithms=files.value_kind == "log"
+    )
+    return reference if len(reference.expression) >= 2 * FEWEST_DONORS else None

@@ -21,7 +21,8 @@ from sluice.modalities.shared.groups import (
     count_score,
     floor_faults,
     floor_score,
-    membership_scores,
+    mean_scores,
+    smallest_set,
 )
 from sluice.modalities.shared.h5ad import open_released, read_crosswalk
 from sluice.modalities.shared.lineage import lineage_scores
@@ -232,10 +233,15 @@ def _attacked(
     if job.settings.source != "controlled":
         return [parts, *(score for score in judged if score.name == "differencing")]
     of_type = [np.asarray(bulk.keys[_TYPE] == kind) for kind in plan["groups"]["means"]]
+    donors = bulk.keys["donor"].astype(str).to_numpy()
     groups = [
-        DonorGroup(scores[own], bulk.values[own], np.ones(own.sum(), dtype=bool)) for own in of_type
+        DonorGroup(list(donors[own]), scores[own], bulk.values[own], int(own.sum()))
+        for own in of_type
     ]
-    found = membership_scores(groups if sets else [], settings.decimals, "cell_groups")
+    told_of_donor, smallest = len(names) * len(groups), smallest_set(names, measured)
+    found = mean_scores(
+        job, groups if names else [], told_of_donor, smallest, settings.decimals, "cell_groups"
+    )
     return [*found, parts, *judged]
 
 
