@@ -224,10 +224,15 @@ def mean_scores(
 
 
 def _worst(scores: Iterable[Score | None]) -> Score | None:
-    """Return the score of the greatest bound; nothing unless every group has one."""
+    """Return the score of the greatest bound, before it one that is no evidence.
+
+    There is none unless every group has one.
+    """
     found = list(scores)
     there = [score for score in found if score is not None]
-    return max(there, key=lambda score: score.upper) if there and len(there) == len(found) else None
+    if not there or len(there) < len(found):
+        return None
+    return max(there, key=lambda score: (not score.evidence["works"], score.upper))
 
 
 def _membership(group: DonorGroup, decimals: int, product: str) -> Score | None:
