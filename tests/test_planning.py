@@ -148,10 +148,10 @@ def test_a_product_that_needs_an_attack_of_a_later_version_is_off(tiny: Tiny) ->
     path = tiny.home / "config/policies/tiny.yaml"
     path.write_text(
         path.read_text()
-        + "    products:\n      clinical_history: {requires: [traits]}\n"
+        + "    products:\n      clinical_history: {requires: [history_linkage]}\n"
         + "      clinical_table: {enabled: false, reason: not wanted}\n"
     )
     products = planned(tiny, EVEN)[0]["products"]
     assert products["clinical_history"]["status"] == "off"
-    assert products["clinical_history"]["reason"].startswith("needs traits: ")
+    assert products["clinical_history"]["reason"].startswith("needs history_linkage: ")
     assert products["clinical_table"]["reason"] == "not wanted"

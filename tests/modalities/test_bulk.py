@@ -237,9 +237,9 @@ def test_registered_means_come_from_the_controlled_matrix_and_are_attacked(
     folder = shared_data / "expression/geuvadis_qtltools"
     other.amend(
         "config.yaml",
-        "demo: true",
-        f"reference:\n  expression: {folder / 'genes.50percent.chr22.bed.gz'}\n"
-        f"  genotypes: {folder / 'genotypes.chr22.vcf.gz'}\ndemo: true",
+        "store: ../store\n",
+        f"store: ../store\nreference:\n  expression: {folder / 'genes.50percent.chr22.bed.gz'}\n"
+        f"  genotypes: {folder / 'genotypes.chr22.vcf.gz'}\n",
     )
     shutil.rmtree(other.folder / "raw")
     other.tier_steps("registered", "clinical", "bulk", "singlecell", score=False)

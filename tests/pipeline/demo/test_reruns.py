@@ -174,7 +174,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     f"{SLUICE}/expression/write.py": (
         "deidentify_apply *.bulk.all", "deidentify_apply *.singlecell.all",
     ),
-    f"{SLUICE}/attacks/traits.py": ("score *.bulk",),
+    f"{SLUICE}/attacks/traits.py": ("score *.bulk", "score *.singlecell"),
     f"{SLUICE}/attacks/linkage.py": ("score *",),
     f"{SLUICE}/gates/judge.py": ("validate *", "bundle *"),
     f"{SLUICE}/release/seal.py": ("bundle *",),

@@ -15,17 +15,16 @@ from sluice.jobs import Job
 from sluice.modalities.bulk.profiles import Profiles, profiles
 from sluice.modalities.bulk.settings import individual_settings
 from sluice.modalities.shared.groups import (
-    DonorGroup,
     averaged,
     floor_faults,
     floor_score,
     log_rows,
-    mean_scores,
     set_scores,
     smallest_set,
 )
 from sluice.modalities.shared.h5ad import ReleasedMatrix, open_released
 from sluice.modalities.shared.lineage import GroupValues, lineage_scores
+from sluice.modalities.shared.means import DonorGroup, mean_scores
 from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
 from sluice.scores import Score
 

@@ -16,16 +16,15 @@ from sluice.expression.aggregate import effective_dimension, pseudobulk, set_mea
 from sluice.files.tables import read_table
 from sluice.jobs import Job
 from sluice.modalities.shared.groups import (
-    DonorGroup,
     chosen_sets,
     count_score,
     floor_faults,
     floor_score,
-    mean_scores,
     smallest_set,
 )
 from sluice.modalities.shared.h5ad import open_released, read_crosswalk
 from sluice.modalities.shared.lineage import lineage_scores
+from sluice.modalities.shared.means import DonorGroup, mean_scores
 from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
 from sluice.modalities.singlecell.released import CellPairs, averaged_groups, cell_pairs
 from sluice.modalities.singlecell.settings import CellSettings, individual_settings
