@@ -142,6 +142,20 @@ def test_ink_of_the_highest_value_is_seen_however_little_of_it_there_is() -> Non
     assert looks_drawn(frame)
 
 
+def test_a_line_in_the_dark_beside_a_bright_body_is_seen_where_noise_is_uneven() -> None:
+    rng = np.random.default_rng(3)
+    frame = np.abs(rng.normal(0, 4, (256, 256)))
+    frame[90:] += rng.normal(600, 60, (166, 256))
+    frame = frame.astype(np.uint16)
+    assert not looks_drawn(frame, uneven=True)
+    letters = np.zeros((256, 256))
+    letters[-1, -1] = 1  # what burn() takes for white
+    burn(letters, TEXT, 20, 30, 20)
+    drawn = np.where(letters > 0.5, 40, frame).astype(np.uint16)
+    assert not looks_drawn(drawn), "against the noise of the body it is nothing"
+    assert looks_drawn(drawn, uneven=True)
+
+
 @pytest.mark.parametrize("lossy", [False, True])
 def test_a_slice_is_screened_in_every_encoding_that_keeps_its_noise(lossy: bool) -> None:
     dataset = full_size(ct(), 4)

@@ -17,6 +17,7 @@ from sluice.dicom.burned_in.redact import blank, redact
 from sluice.dicom.burned_in.regions import outside_regions
 from sluice.dicom.burned_in.risk import assess
 from sluice.dicom.burned_in.screen import looks_drawn
+from sluice.dicom.pixels import kind_of
 from sluice.errors import SluiceError
 
 Verdict = Literal["clean", "redacted", "quarantine"]
@@ -131,7 +132,9 @@ def cleaned(dataset: FileDataset, screened: bool) -> tuple[FileDataset, tuple[Ma
 
 def _seems_drawn(dataset: FileDataset) -> bool:
     # A lossy codec has taken away the noise that strokes would stand out from.
-    return is_lossy(dataset) or any(looks_drawn(frame[..., 0]) for frame, _ in frames(dataset))
+    return is_lossy(dataset) or any(
+        looks_drawn(frame[..., 0], kind_of(dataset) == "mr") for frame, _ in frames(dataset)
+    )
 
 
 def _look(dataset: FileDataset) -> list[_Seen]:
