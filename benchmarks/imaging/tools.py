@@ -39,12 +39,18 @@ class Outcome:
     others: tuple[Path, ...] = ()
 
 
-def sluice(source: Path, home: Path, tier: str = "controlled") -> Outcome:
-    """Run ``sluice imaging deidentify`` on a folder; everything it writes goes below ``home``."""
+def sluice(
+    source: Path, home: Path, tier: str = "controlled", processes: int | None = None
+) -> Outcome:
+    """Run ``sluice imaging deidentify`` on a folder; everything it writes goes below ``home``.
+
+    ``processes``: as many as the command takes by itself, unless given.
+    """
     out, vault, report = home / "out", home / "vault", home / "report.json"
     home.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "sluice", "imaging", "deidentify", str(source), str(out),
                "--tier", tier, "--vault", str(vault), "--report", str(report)]  # fmt: skip
+    command += [] if processes is None else ["--processes", str(processes)]
     times = timed(command)
     with next(vault.rglob("crosswalk.csv")).open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
