@@ -9,6 +9,9 @@ from scipy import sparse
 
 from sluice.errors import SluiceError
 
+#: How a released matrix is laid out; ``uns/schema`` names it before the kind of the values.
+SCHEMA = "sluice-expression-1"
+
 ValueKind = Literal["counts", "tpm", "log"]
 
 #: Counts of a sample are scaled to this total before the logarithm: a public constant.

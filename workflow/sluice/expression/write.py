@@ -25,9 +25,6 @@ from sluice.errors import SluiceError
 from sluice.expression.chunks import shuffled_and_deflated
 from sluice.files import canonical_json, replacing_file, sha256_json
 
-#: Layout of a released h5ad, as ``uns["schema"]`` names it, before the kind of its values.
-SCHEMA = "sluice-expression-1"
-
 _CHUNK = 65_536
 _THREADS = 2
 _TEXT = h5py.string_dtype()

@@ -12,8 +12,7 @@ import pandas as pd
 
 from sluice.config.policy import FieldRule
 from sluice.expression.singlecell import CellSource, open_cells
-from sluice.expression.values import ValueKind
-from sluice.expression.write import SCHEMA
+from sluice.expression.values import SCHEMA, ValueKind
 from sluice.files.tables import read_table, write_table
 from sluice.identity import Pseudonyms
 from sluice.jobs import Job

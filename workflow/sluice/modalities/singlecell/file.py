@@ -27,8 +27,8 @@ from sluice.expression.genes import SEX_GROUPS
 from sluice.expression.schema import ORGANISM, schema_faults
 from sluice.expression.singlecell import CellFormat, CellSource, open_cells
 from sluice.expression.stream import MEMORY
-from sluice.expression.values import ValueKind
-from sluice.expression.write import SCHEMA, write_h5ad
+from sluice.expression.values import SCHEMA, ValueKind
+from sluice.expression.write import write_h5ad
 from sluice.files.tables import write_table
 from sluice.identity import Pseudonyms, Vault
 from sluice.modalities.shared.genes import gene_table, permitted_genes
