@@ -22,8 +22,6 @@ _SEVERITY: tuple[Level, ...] = ("clear", "screen", "read", "never")
 _WORD = re.compile(r"[A-Z]+")
 # Kinds whose pictures are grey: colour comes from a workstation that drew onto them.
 _GREY = frozenset({"ct", "mr", "cr", "dx", "mg", "dental", "rtimage"})
-# Kinds whose originals a scanner computes, sample by sample, with noise.
-_NOISY = frozenset({"ct", "mr"})
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def assess(header: Values) -> Risk:
         risks.append(Risk("never", "colour_where_grey_is_due"))
     # What the kind alone says comes last among rules of one level.
     worst = max(risks[::-1], key=lambda risk: _SEVERITY.index(risk.level))
-    if worst == _PICTURE and kind in _NOISY and _is_slice(header):
+    if worst == _PICTURE and kind == "ct" and _is_slice(header):
         return Risk("screen", "slice")
     return worst
 
