@@ -29,7 +29,7 @@ def test_a_good_service_is_asked_for_a_whole_series_at_once(lone: World) -> None
     with serving(lambda path, answer: answer) as web:
         done = pulled(lone, web)
     assert done.code == 0, done.said
-    assert [path.read_bytes() for path in lone.fetched().values()].sort() == OBJECTS.sort()
+    assert sorted(path.read_bytes() for path in lone.fetched().values()) == sorted(OBJECTS)
     assert sum("/series/" in path for path in web.paths) == 1
 
 
