@@ -70,7 +70,8 @@ def _is_slice(header: Values) -> bool:
     types = header.get("ImageType")
     original = isinstance(types, Iterable) and [*types][:2] == ["ORIGINAL", "PRIMARY"]
     depth = header.get("BitsAllocated"), header.get("SamplesPerPixel")
-    return original and depth == (16, 1) and (header.get("BitsStored") or 0) > 8
+    stored = header.get("BitsStored")
+    return original and depth == (16, 1) and isinstance(stored, int) and stored > 8
 
 
 @cache
