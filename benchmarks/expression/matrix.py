@@ -42,7 +42,7 @@ def write_raw(path: Path, cells: int) -> None:
         indptr = np.concatenate([[0], np.cumsum(whole)])
         group["indptr"] = indptr
         for name, values in (("data", data), ("indices", indices)):
-            written = group.create_dataset(name, (int(indptr[-1]),), values.dtype)
+            written = group.create_dataset(name, (int(indptr[-1]),), values.dtype, maxshape=(None,))
             for batch in range(batches):
                 start = batch * len(values)
                 part = np.roll(values, batch * 977) if name == "data" else values

@@ -23,12 +23,13 @@ BARCODES = [f"AAAC-{number}" for number in range(CELLS)]
 GENES = [f"ENSG{number:011d}" for number in range(WIDTH)]
 
 
-def h5ad(path: Path, matrix, **more) -> Path:
+def h5ad(path: Path, matrix, compression=None, **more) -> Path:
     obs = pd.DataFrame(
         {"donor": pd.Categorical(["d1"] * 20 + ["d2"] * 17), "age": np.arange(CELLS)},
         index=BARCODES,
     )
-    ad.AnnData(matrix, obs, pd.DataFrame(index=GENES), **more).write_h5ad(path)
+    data = ad.AnnData(matrix, obs, pd.DataFrame(index=GENES), **more)
+    data.write_h5ad(path, compression=compression)
     return path
 
 
@@ -67,6 +68,8 @@ def tenx_h5(path: Path) -> Path:
 def every_source(folder: Path):
     yield open_cells(h5ad(folder / "a.h5ad", X), "h5ad")
     yield open_cells(h5ad(folder / "b.h5ad", sparse.csr_matrix(X)), "h5ad")
+    packed = h5ad(folder / "h.h5ad", sparse.csr_matrix(X), compression="gzip")
+    yield open_cells(packed, "h5ad")
     yield open_cells(h5ad(folder / "c.h5ad", sparse.csc_matrix(X)), "h5ad")
     layered = h5ad(folder / "d.h5ad", X * 0, layers={"counts": sparse.csr_matrix(X)})
     yield open_cells(layered, "h5ad", "counts")

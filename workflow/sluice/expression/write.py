@@ -174,7 +174,7 @@ class _Growing:
         self._kind, self._pool = np.dtype(kind), pool
         self._rest: list[np.ndarray] = []
         self._length = self._written = 0
-        self._packing: deque[Future[bytes]] = deque()
+        self._packing: deque[Future[list[bytes]]] = deque()
         self._digest = hashlib.sha256()
 
     def append(self, values: np.ndarray) -> None:
@@ -187,8 +187,7 @@ class _Growing:
             return
         whole = np.concatenate(self._rest)
         end = len(whole) - len(whole) % _CHUNK
-        for start in range(0, end, _CHUNK):
-            self._pack(whole[start : start + _CHUNK])
+        self._pack(whole[:end])
         self._rest = [whole[end:]]
 
     def finish(self) -> str:
@@ -201,17 +200,24 @@ class _Growing:
         self._set.resize((self._length,))
         return self._digest.hexdigest()
 
-    def _pack(self, chunk: np.ndarray) -> None:
-        self._packing.append(self._pool.submit(shuffled_and_deflated, chunk))
-        while len(self._packing) > 4 * _THREADS:
+    def _pack(self, values: np.ndarray) -> None:
+        self._packing.append(self._pool.submit(_in_chunks, values))
+        while len(self._packing) > _THREADS:
             self._write()
 
     def _write(self) -> None:
         packed = self._packing.popleft().result()
-        start = self._written * _CHUNK
-        self._set.resize((start + _CHUNK,))
-        self._set.id.write_direct_chunk((start,), packed)
-        self._written += 1
+        first, self._written = self._written, self._written + len(packed)
+        self._set.resize((self._written * _CHUNK,))
+        for number, chunk in enumerate(packed, start=first):
+            self._set.id.write_direct_chunk((number * _CHUNK,), chunk)
+
+
+def _in_chunks(values: np.ndarray) -> list[bytes]:
+    return [
+        shuffled_and_deflated(values[start : start + _CHUNK])
+        for start in range(0, len(values), _CHUNK)
+    ]
 
 
 def _write_frame(file: h5py.File, name: str, frame: pd.DataFrame) -> None:
