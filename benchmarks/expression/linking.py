@@ -12,12 +12,11 @@ import numpy as np
 from scipy import stats
 
 from sluice.attacks.genotypes import products
-from sluice.attacks.genotypes.expression import read_expression
 from sluice.attacks.genotypes.genome import Genome, Reference, halves
 from sluice.attacks.genotypes.linking import ProductOf, genotype_linking
 from sluice.attacks.genotypes.matrix import Material, hits, link_matrix
 from sluice.attacks.genotypes.products import Product
-from sluice.attacks.genotypes.variants import read_genotypes, sites
+from sluice.attacks.genotypes.reference import read_reference
 
 ROOT = Path(__file__).parents[2]
 SPLITS = range(5)
@@ -70,11 +69,9 @@ def geuvadis() -> Reference:
     """Read the 358 donors of the shared data, expression as log(1 + value)."""
     shared = Path(os.environ.get("SLUICE_SHARED", ROOT.parent / "shared"))
     folder = shared / "data/expression/geuvadis_qtltools"
-    genotypes = read_genotypes(folder / "genotypes.chr22.vcf.gz")
-    expression = read_expression(folder / "genes.50percent.chr22.bed.gz", genotypes.donors)
-    places = sites(genotypes, expression.chromosomes, expression.starts)
-    values = np.log1p(expression.of(genotypes.donors, expression.genes))
-    return Reference(values, genotypes.dosages, *places)
+    return read_reference(
+        folder / "genes.50percent.chr22.bed.gz", folder / "genotypes.chr22.vcf.gz"
+    )
 
 
 def _material(reference: Reference, seed: int) -> Material:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.attacks.genotype_lab import planted
 
+from sluice.attacks.genotypes.reference import read_reference
 from sluice.attacks.genotypes.variants import read_genotypes, shared_variants, sites
 from sluice.attacks.genotypes.vcf import read_vcf
 from sluice.cli import sluice
@@ -227,6 +228,35 @@ def test_expression_is_read_from_a_table_either_way_and_from_h5ad(tmp_path, coho
     report = found(tmp_path, placeless, "--method", "bayes")
     assert report["settings"]["positions"] is False
     assert linked(report)["bayes"] > 0.8
+
+
+def test_a_reference_holds_whoever_is_on_both_sides_and_takes_logarithms(tmp_path, cohort):
+    files = cohort.write(tmp_path)
+    expression, genotypes = files["--panel-expression"], files["--panel-genotypes"]
+    fewer = replace(cohort, donors=cohort.donors[20:], expression=cohort.expression[20:])
+    fewer.write_bed(expression)
+    reference = read_reference(expression, genotypes)
+    assert np.allclose(reference.expression, np.log1p(fewer.expression))
+    assert np.array_equal(reference.dosages, cohort.dosages[:, 20:])
+    as_it_is = read_reference(expression, genotypes, logarithms=True)
+    assert np.allclose(as_it_is.expression, fewer.expression)
+
+
+def test_a_reference_s_donors_may_be_listed_by_both_names(tmp_path, cohort):
+    files = cohort.write(tmp_path)
+    expression, genotypes = files["--panel-expression"], files["--panel-genotypes"]
+    renamed = replace(cohort, donors=[f"X{name}" for name in cohort.donors])
+    genotypes.write_bytes(gzip.compress(renamed.vcf().encode()))
+    donors = tmp_path / "donors.txt"
+    donors.write_text("D007 XD007\nD003 XD003\n")
+    reference = read_reference(expression, genotypes, donors, logarithms=True)
+    assert np.allclose(reference.expression, cohort.expression[[7, 3]])
+    assert np.array_equal(reference.dosages, cohort.dosages[:, [7, 3]])
+    for line, says in (("CANARY XD007", "reference's expression"), ("D007", "reference's genoty")):
+        donors.write_text(f"D003 XD003\n{line}\n")
+        with pytest.raises(SluiceError, match=f"1 listed donors are not in the {says}") as told:
+            read_reference(expression, genotypes, donors)
+        assert "donor 2" in str(told.value) and "CANARY" not in str(told.value)
 
 
 def test_bad_lists_of_donors_are_refused(tmp_path, cohort):

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from tests.attacks.genotype_lab import planted
 
 from sluice.attacks.genotypes import products
-from sluice.attacks.genotypes.expression import read_expression
-from sluice.attacks.genotypes.genome import Reference, emulate, halves
+from sluice.attacks.genotypes.genome import emulate, halves
 from sluice.attacks.genotypes.linking import genotype_linking, linked
-from sluice.attacks.genotypes.variants import read_genotypes, sites
+from sluice.attacks.genotypes.reference import read_reference
 from sluice.errors import SluiceError
 
 LIMIT = 0.05
@@ -153,11 +152,9 @@ def test_a_reference_that_cannot_be_judged_on_is_refused():
 def test_real_donors_at_genome_scale(shared_data):
     """24,320 emulated genes: a noisy or a thinned matrix fails, what registered offers passes."""
     folder = shared_data / "expression/geuvadis_qtltools"
-    genotypes = read_genotypes(folder / "genotypes.chr22.vcf.gz")
-    expression = read_expression(folder / "genes.50percent.chr22.bed.gz", genotypes.donors)
-    places = sites(genotypes, expression.chromosomes, expression.starts)
-    values = np.log1p(expression.of(genotypes.donors, expression.genes))
-    reference = Reference(values, genotypes.dosages, *places)
+    reference = read_reference(
+        folder / "genes.50percent.chr22.bed.gz", folder / "genotypes.chr22.vcf.gz"
+    )
     asked = [
         noise(4),
         products.without_detected,

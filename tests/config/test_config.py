@@ -28,6 +28,41 @@ def test_a_good_configuration_loads_with_absolute_folders(tiny: Tiny) -> None:
     assert config.modalities == ["clinical"] and config.tiers == ["controlled"]
 
 
+def test_every_path_of_the_site_starts_at_its_file_or_is_expanded(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/kestrel")
+    monkeypatch.setenv("LAB", "/lab")
+    monkeypatch.chdir("/")
+    _refer(tiny, "{expression: ../e.bed, genotypes: $LAB/g.vcf.gz, donors: ~/donors.txt}")
+    _site(tiny, "store: ../store", "store: ~/store")
+    site = Config.load(tiny.config, ADDRESS).site
+    assert (site.raw, site.store) == (tiny.home / "raw", Path("/home/kestrel/store"))
+    assert site.approvers == tiny.home / "config/approvers.yaml"
+    assert site.reference_files == [
+        tiny.home / "e.bed", Path("/lab/g.vcf.gz"), Path("/home/kestrel/donors.txt")
+    ]  # fmt: skip
+
+
+def test_without_a_reference_the_linking_attack_is_off_with_this_reason(tiny: Tiny) -> None:
+    reason = Config.load(tiny.config, ADDRESS).policy.unavailable["genotype_linking"]
+    assert reason == "config.yaml names no reference cohort with expression and genotypes"
+    _refer(tiny, "{expression: e.bed, genotypes: g.vcf.gz}")
+    config = Config.load(tiny.config, ADDRESS)
+    assert "genotype_linking" not in config.policy.unavailable
+    assert [path.name for path in config.site.reference_files] == ["e.bed", "g.vcf.gz"]
+
+
+def _refer(tiny: Tiny, reference: str) -> None:
+    _site(tiny, "demo: true", f"demo: true\nreference: {reference}")
+
+
+def _site(tiny: Tiny, old: str, new: str) -> None:
+    text = tiny.config.read_text()
+    assert old in text
+    tiny.config.write_text(text.replace(old, new))
+
+
 @pytest.mark.parametrize("address", ["tiny", "tiny/", "tiny/v1/x", "../tiny/v1", "tiny/..", "/v1"])
 def test_a_release_has_one_form_of_address(tiny: Tiny, address: str) -> None:
     assert refused(tiny, address)

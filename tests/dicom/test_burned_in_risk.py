@@ -38,6 +38,7 @@ def test_a_slice_from_a_scanner_is_screened_and_anything_else_is_read() -> None:
         {"BitsStored": 8},
         {"BitsAllocated": 8},
         {"SOPClassUID": sop_class("cr")},
+        {"SOPClassUID": sop_class("mr")},
     ):
         assert assess(ct(**other)) == Risk("read", "picture")
     for workstation in ({"ConversionType": "WSD"}, {"SecondaryCaptureDeviceManufacturer": "A"}):

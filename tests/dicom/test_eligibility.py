@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from tests.dicom.corpus import BUNDLED
 
+from sluice.dicom.burned_in import assess
 from sluice.dicom.elements import scan_object
 from sluice.dicom.eligibility import ObjectFacts, classify, eligible
 from sluice.dicom.header import Header
@@ -165,3 +168,32 @@ def test_a_header_read_by_its_bytes_tells_what_pydicom_tells() -> None:
             assert classify(Header(data, found, form)) == expected, path.name
             compared += 1
     assert compared > 50
+
+
+@pytest.mark.parametrize(
+    ("vr", "value"),
+    [
+        *(("US", 5), ("US", [5, 6]), ("LO", "A"), ("LO", ["A", "B"]), ("DS", ["1", "2"])),
+        *(("FD", float("nan")), ("FD", float("inf")), ("OB", b"ab")),
+        *(("SQ", []), ("SQ", [Dataset()])),
+    ],
+)
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        *("ImageType", "BitsStored", "Rows", "NumberOfFrames", "PixelSpacing", "BodyPartExamined"),
+        *("AnatomicRegionSequence", "SharedFunctionalGroupsSequence", "SeriesDescription"),
+        *("SequenceOfUltrasoundRegions", "ConversionType", "SamplesPerPixel"),
+    ],
+)
+def test_a_value_of_a_wrong_kind_gets_an_answer_too(keyword: str, vr: str, value: object) -> None:
+    dataset = Dataset()
+    dataset.update(read(BUNDLED / "CT_small.dcm"))
+    dataset.add_new(tag_for_keyword(keyword) or 0, vr, value)
+    stored = BytesIO()
+    dataset.save_as(stored, implicit_vr=False, little_endian=True)
+    data = stored.getvalue()
+    form = form_of("1.2.840.10008.1.2.1")
+    for header in (dataset, Header(data, scan_object(data, 0, len(data), form)[0], form)):
+        assert classify(header).kind == "ct"
+        assert assess(header).reason

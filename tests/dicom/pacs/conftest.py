@@ -24,3 +24,9 @@ def world(orthanc: Orthanc, objects: dict[str, bytes], tmp_path: Path) -> World:
         for content in objects.values():
             orthanc.add(content)
     return World(tmp_path, orthanc)
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> World:
+    """A folder, without an archive."""
+    return World(tmp_path, Orthanc(tmp_path, 1, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import re
 import signal
 import stat
@@ -62,6 +63,17 @@ def test_names_messages_and_report_tell_nothing(world: World, protocol: str) -> 
     assert leaks(everywhere + names) == {} and "nobody" not in everywhere
     assert re.fullmatch(r"studies/[0-9a-f]{20}/[0-9a-f]{20}/[0-9a-f]{20}\.dcm",
                         world.files[0].relative_to(world.dst).as_posix())  # fmt: skip
+
+
+@both
+def test_no_library_logs_what_it_asks_for(
+    world: World, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both libraries log UIDs and whole answers for whoever listens; here nobody can."""
+    caplog.set_level(logging.DEBUG)
+    assert world.pull(world.connection(protocol), world.worklist(accession(0, 0))).code == 0
+    assert world.pull(world.connection(protocol, port=1)).code == 2
+    assert leaks(caplog.text) == {}
 
 
 def test_names_cannot_be_computed_without_the_key_of_the_folder(world: World) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from sluice.config.approvers import Approvers
 from sluice.config.cohort import Cohort
 from sluice.config.layout import Layout, part_names
-from sluice.config.loader import parse, read_yaml
+from sluice.config.loader import M, parse, read_yaml
 from sluice.config.policy import Policy
 from sluice.config.release import Release
 from sluice.config.roles import refuse_open_fields
 from sluice.config.settings import STAGES, Settings, Stage, settings_for
-from sluice.config.site import ReferenceCohort, Site
+from sluice.config.site import Site
 from sluice.config.waivers import Waiver, load_waiver, waiver_file, waivers_of
 from sluice.errors import SluiceError
 
@@ -25,7 +25,6 @@ __all__ = [
     "Config",
     "Layout",
     "Policy",
-    "ReferenceCohort",
     "Release",
     "Settings",
     "Site",
@@ -123,22 +122,21 @@ class Config:
 
 
 def load_site(file: Path) -> Site:
-    """Load ``config.yaml``; its folders become absolute."""
-    site = parse(Site, read_yaml(file), file.name)
-    places: dict[str, object] = {
-        name: Path(os.path.abspath(file.parent / getattr(site, name)))
-        for name in ("raw", "work", "vault", "store", "approvers")
+    """Load ``config.yaml``; its paths become absolute."""
+    site = _placed(parse(Site, read_yaml(file), file.name), file.parent)
+    if site.reference is None:
+        return site
+    return site.model_copy(update={"reference": _placed(site.reference, file.parent)})
+
+
+def _placed(section: M, folder: Path) -> M:
+    """Return a section with ``~`` and ``$VARIABLES`` of its paths expanded, and all absolute."""
+    there = {
+        key: Path(os.path.abspath(folder / os.path.expandvars(os.path.expanduser(path))))
+        for key, path in section
+        if isinstance(path, Path)
     }
-    if (reference := site.reference) is not None:
-        files = reference.model_dump(include={"expression", "genotypes", "donors"})
-        there = {key: _place(file, path) for key, path in files.items() if path is not None}
-        places["reference"] = reference.model_copy(update=there)
-    return site.model_copy(update=places)
-
-
-def _place(file: Path, path: Path) -> Path:
-    expanded = os.path.expandvars(os.path.expanduser(path))
-    return Path(os.path.abspath(file.parent / expanded))
+    return section.model_copy(update=there)
 
 
 def load_cohort(folder: Path, name: str) -> Cohort:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from sluice.config.loader import Model
 
@@ -24,6 +23,12 @@ class ReferenceCohort(Model):
     value_kind: Literal["tpm", "log"] = Field(
         default="tpm", description="Scale of the expression: as measured, or logarithms"
     )
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Its files by what they hold."""
+        named = {"expression": self.expression, "genotypes": self.genotypes, "donors": self.donors}
+        return {name: path for name, path in named.items() if path is not None}
 
 
 class Site(Model):
@@ -48,13 +53,4 @@ class Site(Model):
     @property
     def reference_files(self) -> list[Path]:
         """The files of the reference cohort; none where there is no such cohort."""
-        found = self.reference
-        files = (found.expression, found.genotypes, found.donors) if found else ()
-        return [path for path in files if path is not None]
-
-    @field_validator("raw", "work", "vault", "store", "approvers", mode="before")
-    @classmethod
-    def _expand(cls, value: object) -> object:
-        return (
-            Path(os.path.expandvars(os.path.expanduser(value))) if isinstance(value, str) else value
-        )
+        return list(self.reference.files.values()) if self.reference else []

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from sluice.dicom import csa, icc, values, vocabulary, words
 from sluice.dicom.dictionary import keyword_of, tags, vr_of
+from sluice.dicom.elements import NUMBERS
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.rules import DATES, TEXT, Action, Rules
 from sluice.errors import SluiceError
@@ -38,10 +39,6 @@ CODE_TAGS: Final = frozenset(
     tags()[word]
     for word in (*CODE_VALUES, "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning")
 )
-#: VRs of numbers in binary form, and their format in :mod:`struct`.
-NUMBERS: Final = {
-    **{"FD": "d", "FL": "f", "SL": "l", "SS": "h", "SV": "q", "UL": "L", "US": "H", "UV": "Q"}
-}
 #: Items of a structured report, and the code that says what an item is about.
 CONTENT: Final = 0x0040A730
 CONCEPT_NAME: Final = 0x0040A043

@@ -32,7 +32,6 @@ from sluice.dicom.cleaner import (
     CODE_TAGS,
     CODE_VALUES,
     CONTENT,
-    NUMBERS,
     REMOVED_CODE,
     TOP,
     UNCHANGED,
@@ -44,6 +43,7 @@ from sluice.dicom.cleaner import (
     own_tags,
     time_tag,
 )
+from sluice.dicom.elements import NUMBERS
 from sluice.dicom.pixels import SAMPLES, needs_pixels
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.reader import UNREADABLE

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sluice.errors import SluiceError
 
@@ -24,6 +24,10 @@ SHORT = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"}
     | {b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
+#: VRs of numbers in binary form, and their format in :mod:`struct`.
+NUMBERS: Final = {
+    **{"FD": "d", "FL": "f", "SL": "l", "SS": "h", "SV": "q", "UL": "L", "US": "H", "UV": "Q"}
+}
 PIXELS = 0x7FE00010
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 #: Deeper nesting, more elements beside each other, or more items or fragments in one element are no
@@ -104,6 +108,11 @@ def items(data: Bytes, element: Element, form: Form) -> Iterator[list[Element]]:
                 raise cut_short(tag)
             inside = scan(data, value, at, form)
         yield inside
+
+
+def is_undefined(data: Bytes, value: int) -> bool:
+    """Say whether the element with its value at ``value`` has no length of its own."""
+    return data[value - 4 : value] == b"\xff\xff\xff\xff"
 
 
 def _scan(

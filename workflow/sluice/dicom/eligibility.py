@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -137,10 +138,10 @@ def _look_up(text: str) -> tuple[str, bool] | None:
 
 
 def _coded_regions(dataset: Values) -> list[str]:
-    items = [*_many(dataset.get("AnatomicRegionSequence"))]
-    for group in _many(dataset.get("SharedFunctionalGroupsSequence")):
-        for frame in _many(group.get("FrameAnatomySequence")):
-            items += _many(frame.get("AnatomicRegionSequence"))
+    items = _items(dataset, "AnatomicRegionSequence")
+    for group in _items(dataset, "SharedFunctionalGroupsSequence"):
+        for frame in _items(group, "FrameAnatomySequence"):
+            items += _items(frame, "AnatomicRegionSequence")
     return [str(item.get("CodeMeaning") or "?") for item in items]
 
 
@@ -167,7 +168,12 @@ def _overlay_in_pixels(dataset: Values) -> bool:
 def _many(value: Any) -> list[Any]:
     if value is None or isinstance(value, str):
         return [] if not value else [value]
-    return list(value)
+    return list(value) if isinstance(value, Iterable) else [value]
+
+
+def _items(dataset: Values, keyword: str) -> list[Any]:
+    """Return the items of a sequence; none where a file has something else in its place."""
+    return [item for item in _many(dataset.get(keyword)) if hasattr(item, "get")]
 
 
 def _whole(value: Any) -> int:
@@ -176,6 +182,7 @@ def _whole(value: Any) -> int:
 
 def _real(value: Any) -> float:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return 0.0  # absent or malformed: nothing is known, and nothing is allowed for it
+    return number if math.isfinite(number) else 0.0

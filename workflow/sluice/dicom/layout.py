@@ -18,6 +18,7 @@ from sluice.dicom.elements import (
     LONG,
     SHORT,
     Bytes,
+    Element,
     Form,
     cut_short,
     scan_group,
@@ -87,8 +88,12 @@ def walk(data: Bytes) -> Layout:
     if syntax == _DEFLATED:
         body, at = _inflate(data[at:]), 0
     found, end = scan_object(body, at, len(body), form_of(syntax))
-    header = sum(stop - start for tag, _, start, _, stop in found if tag >> 16 != 0x7FE0)
-    return Layout(syntax, has_prefix, header, end if body is data else len(data))
+    return Layout(syntax, has_prefix, header_bytes(found), end if body is data else len(data))
+
+
+def header_bytes(found: list[Element]) -> int:
+    """Return how many bytes lie outside group 7FE0."""
+    return sum(end - at for tag, _, at, _, end in found if tag >> 16 != 0x7FE0)
 
 
 def meta(data: Bytes, at: int) -> tuple[str, int]:

@@ -42,8 +42,8 @@ class Profile:
     sex
         Whether PatientSex stays (needs ``retain_patient_characteristics``).
     pixels
-        ``read``: text is looked for in every picture; ``screen``: a scanner's own slices are read
-        only if something seems to be drawn into them.
+        ``read``: text is looked for in every picture; ``screen``: a scanner's own CT
+        slices are read only if something seems to be drawn into them.
     """
 
     name: str

@@ -19,7 +19,6 @@ from sluice.dicom.burned_in import assess
 from sluice.dicom.codestream import Span
 from sluice.dicom.elements import cut_short
 from sluice.dicom.layout import UncommonError
-from sluice.dicom.pixels import kind_of
 from sluice.dicom.profile import ImageIdentity, Profile
 from sluice.dicom.rewrite import NewObject, Rewriter
 from sluice.dicom.rules import Rules, load_rules
@@ -111,9 +110,8 @@ class Renewer:
 
         size = int(new.old.get("Rows")), int(new.old.get("Columns"))
         kind = "<u2" if new.old.get("PixelRepresentation") == 0 else "<i2"
-        uneven = kind_of(new.old) == "mr"
         return any(
-            looks_drawn(np.frombuffer(frame, kind).reshape(size), uneven)
+            looks_drawn(np.frombuffer(frame, kind).reshape(size))
             for frame in self._frames(new, 2 * size[0] * size[1], descriptor)
         )
 

@@ -17,14 +17,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, TypeVar
 
-from sluice.dicom import values
-from sluice.dicom.charset import STRINGS, codec_of, texts
+from sluice.dicom import decode, values
 from sluice.dicom.cleaner import (
     CODE_TAGS,
     CODE_VALUES,
     CONCEPT_NAME,
     CONTENT,
-    NUMBERS,
     REMOVED_CODE,
     REMOVED_PRIVATE,
     TOP,
@@ -37,6 +35,7 @@ from sluice.dicom.cleaner import (
     time_tag,
 )
 from sluice.dicom.codestream import SEQUENCE_DELIMITER, Piece, Span, rewritten
+from sluice.dicom.decode import Decoder, plain, raw_of
 from sluice.dicom.dictionary import has_tag, is_transfer_syntax, tags, vr_of
 from sluice.dicom.elements import (
     EXPLICIT,
@@ -46,6 +45,7 @@ from sluice.dicom.elements import (
     Bytes,
     Element,
     Form,
+    is_undefined,
     items,
     scan_object,
 )
@@ -58,6 +58,7 @@ from sluice.dicom.layout import (
     OTHER_FORMS,
     PROGRAMS,
     UncommonError,
+    header_bytes,
     meta,
 )
 from sluice.dicom.pixels import Size, native_length, samples_expected
@@ -72,11 +73,7 @@ _SIGNEDNESS = 0x00280103  # Pixel Representation: are "US or SS" signed
 _PIXELS = 0x7FE00010
 #: Float, double and integer samples; the order in which they would stand.
 _SAMPLES: Final = (0x7FE00008, 0x7FE00009, _PIXELS)
-# What tells how many bytes native samples take: rows, columns, samples a pixel, bits each.
-_NUMBERS_OF_SIZE = (0x00280010, 0x00280011, 0x00280002, 0x00280100)
-_FRAMES, _PHOTOMETRIC = 0x00280008, 0x00280004
 _BYTES = frozenset({"OB", "UN"})
-_WIDTH = {"AT": 2, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8}
 _CODE_PARTS = tuple((word, tags()[word]) for word in CODE_VALUES)
 _SCHEME, _MEANING, _CODE_VALUE = 0x00080102, 0x00080104, 0x00080100
 _VALUE_TYPE = 0x0040A040
@@ -154,26 +151,23 @@ class Rewriter:
         return kind.rewrite(data, found, by_tag, syntax)
 
     def _kind(self, data: Bytes, by_tag: dict[int, Element], form: Form) -> _Kind:
-        sop_class = _uid(data, by_tag, _CLASS)
-        charset = _raw(data, by_tag.get(_CHARSET))
+        sop_class = decode.uid(data, by_tag, _CLASS)
+        charset = raw_of(data, by_tag.get(_CHARSET))
         key = (sop_class, charset, form.implicit, _SIGNEDNESS in by_tag)
         if key not in self._kinds:
             if not values.is_standard_uid(sop_class):
                 raise UncommonError
             cleaner = Cleaner(self.profile, self.identity, self.rules, sop_class)
-            self._kinds[key] = _Kind(cleaner, charset, form, _SIGNEDNESS in by_tag)
+            decoder = Decoder(form, charset, _SIGNEDNESS in by_tag)
+            self._kinds[key] = _Kind(cleaner, form, decoder)
         return self._kinds[key]
 
 
 class _Kind:
     """Objects of one class, character set and form: the same bytes mean the same in all of them."""
 
-    def __init__(
-        self, cleaner: Cleaner, charset: bytes, form: Form, signedness_known: bool
-    ) -> None:
-        self.cleaner, self.form = cleaner, form
-        self.signedness_known = signedness_known
-        self.codec = codec_of(charset.decode("latin-1"))
+    def __init__(self, cleaner: Cleaner, form: Form, decoder: Decoder) -> None:
+        self.cleaner, self.form, self.decoder = cleaner, form, decoder
         self.memory: dict[Place, dict[tuple[bytes, bytes], _Outcome]] = {}
         self.private_memory: dict[Place, dict[tuple[bytes, str, int], _Outcome]] = {}
         self.listed = cache(self._listed)
@@ -185,7 +179,7 @@ class _Kind:
     ) -> NewObject:
         """Decide about every element of a file of this kind."""
         present = [by_tag[tag] for tag in _SAMPLES if tag in by_tag]
-        if len(present) > 1 or (len(data) > MAX_HEADER and _header_bytes(found) > MAX_HEADER):
+        if len(present) > 1 or (len(data) > MAX_HEADER and header_bytes(found) > MAX_HEADER):
             raise UncommonError
         last = present[0] if present else None
         doing = _Writing()
@@ -196,9 +190,9 @@ class _Kind:
         before = [text for tag, text in new if last is None or tag < last[0]]
         after = [text for tag, text in new if last is not None and tag > last[0]]
         study, series, instance = (
-            self.cleaner.uid(_uid(data, by_tag, tag)) for tag in (_STUDY, _SERIES, _INSTANCE)
+            self.cleaner.uid(decode.uid(data, by_tag, tag)) for tag in (_STUDY, _SERIES, _INSTANCE)
         )
-        prefix = file_meta(_uid(data, by_tag, _CLASS), instance, syntax)
+        prefix = file_meta(decode.uid(data, by_tag, _CLASS), instance, syntax)
         return NewObject(
             study=study,
             series=series,
@@ -234,7 +228,7 @@ class _Kind:
             if tag in skipped:
                 continue
             partner = _partner(tag) if dated else None
-            key = data[at:end], b"" if partner is None else _raw(data, by_tag.get(partner))
+            key = data[at:end], b"" if partner is None else raw_of(data, by_tag.get(partner))
             outcome = memory.get(key)
             if outcome is None:
                 outcome = self._outcome(data, element, place, key[1])
@@ -252,16 +246,16 @@ class _Kind:
         if not has_tag(tag):
             verdict = self.cleaner.element(tag, "UN", None, place)
             return b"", verdict.counts, ()
-        vr = self._vr(element)
+        vr = self.decoder.vr(element)
         if vr is None:
             return b"", ("removed: wrong VR",), ()
         if vr == "SQ":
             return self._sequence(data, element, place)
-        if (self.form.implicit or stored in LONG) and _undefined(data, value):
+        if (self.form.implicit or stored in LONG) and is_undefined(data, value):
             raise UncommonError
         raw = data[value:end]
-        texts = self._texts(vr, raw)
-        moment = time.decode("latin-1").strip(" \0")
+        texts = self.decoder.texts(vr, raw)
+        moment = plain(time)
         verdict = self.cleaner.element(tag, vr, texts, place, moment, raw)
         new = verdict.value
         if new is None:
@@ -276,19 +270,6 @@ class _Kind:
             assert isinstance(new, bytes)
             text = encoded(self.form, tag, vr, new)
         return text, verdict.counts, verdict.options
-
-    def _vr(self, element: Element) -> str | None:
-        """Return the VR of a public element; ``None`` if the dictionary gives another."""
-        tag, stored, _, _, _ = element
-        expected = vr_of(tag)
-        if self.form.implicit:
-            if expected == "US or SS" and not self.signedness_known:
-                raise UncommonError
-            return expected
-        if stored == b"UN":
-            raise UncommonError
-        vr = stored.decode("ascii")
-        return vr if vr in expected.split(" or ") else None
 
     def _sequence(self, data: Bytes, element: Element, place: Place) -> _Outcome:
         tag = element[0]
@@ -319,10 +300,12 @@ class _Kind:
     def _content_item(self, data: Bytes, found: list[Element], doing: _Writing) -> Action:
         by_tag = {element[0]: element for element in found}
         concept: dict[int, Element] = {}
-        if (name := by_tag.get(CONCEPT_NAME)) is not None and self._vr(name) == "SQ":
+        if (name := by_tag.get(CONCEPT_NAME)) is not None and self.decoder.vr(name) == "SQ":
             concept = {e[0]: e for e in next(items(data, name, self.form), [])}
-        code, scheme = (self._one_text(data, concept.get(tag)) for tag in (_CODE_VALUE, _SCHEME))
-        value_type = self._one_text(data, by_tag.get(_VALUE_TYPE))
+        code, scheme = (
+            self.decoder.one_text(data, concept.get(tag)) for tag in (_CODE_VALUE, _SCHEME)
+        )
+        value_type = self.decoder.one_text(data, by_tag.get(_VALUE_TYPE))
         action, option = self.cleaner.content_item(code, scheme, value_type)
         if option and action != "X":
             doing.used.add(option)
@@ -334,11 +317,13 @@ class _Kind:
         """Return the elements of the data set's code, if it has one."""
         if by_tag.keys().isdisjoint(CODE_TAGS):
             return []
-        values_of = ((word, self._one_text(data, by_tag.get(tag))) for word, tag in _CODE_PARTS)
+        values_of = (
+            (word, self.decoder.one_text(data, by_tag.get(tag))) for word, tag in _CODE_PARTS
+        )
         keyword, value = next((found for found in values_of if found[1]), ("", ""))
         if not keyword:
             return []
-        rest = (self._one_text(data, by_tag.get(tag)) for tag in (_SCHEME, _MEANING))
+        rest = (self.decoder.one_text(data, by_tag.get(tag)) for tag in (_SCHEME, _MEANING))
         code = self.cleaner.code(keyword, Code(value, *rest), place)
         if code == REMOVED_CODE:
             doing.counts.append("dummy code")
@@ -347,15 +332,6 @@ class _Kind:
             (tag, encoded(self.form, tag, vr, text.encode("ascii")))
             for (tag, vr), text in zip(tags, code, strict=True)
         ]
-
-    def _one_text(self, data: Bytes, element: Element | None) -> str:
-        if element is None:
-            return ""
-        vr = self._vr(element)
-        texts = self._texts(vr, _raw(data, element)) if vr in STRINGS else None
-        if not texts:
-            return ""
-        return texts[0] if len(texts) == 1 else str(texts)
 
     def _private_elements(
         self, data: Bytes, found: list[Element], place: Place, doing: _Writing
@@ -367,7 +343,7 @@ class _Kind:
         may_stay: dict[int, str] = {}
         for element in found:
             if 0x10 <= element[0] & 0xFFFF <= 0xFF:
-                creator = _raw(data, element).decode("latin-1").strip(" \0")
+                creator = plain(raw_of(data, element))
                 may_stay.update(self.listed(creator, element[0]))
         kept = [element for element in found if element[0] in may_stay]
         doing.counts += [REMOVED_PRIVATE] * (len(found) - len(kept))
@@ -403,11 +379,11 @@ class _Kind:
     ) -> _Outcome:
         tag, stored, _, value, end = element
         vr, raw = self._private_vr(tag, creator, stored), data[value:end]
-        undefined = (self.form.implicit or stored in LONG) and _undefined(data, value)
+        undefined = (self.form.implicit or stored in LONG) and is_undefined(data, value)
         if undefined and (vr != "SQ" or stored == b"UN"):
             raise UncommonError
         bulk = raw if vr in _BYTES else None
-        verdict = self.cleaner.private(creator, tag, vr, bulk, _private_values(vr, raw))
+        verdict = self.cleaner.private(creator, tag, vr, bulk, decode.private_values(vr, raw))
         if verdict.value is None:
             return b"", verdict.counts, ()
         doing = _Writing(list(verdict.counts), set(verdict.options))
@@ -425,19 +401,6 @@ class _Kind:
             raise UncommonError
         return self.cleaner.private_vr(creator, tag)
 
-    def _texts(self, vr: str, raw: bytes) -> list[str] | None:
-        """Return an element's values as text: none if it has no value, ``None`` if no text."""
-        if vr not in STRINGS:
-            if len(raw) % _WIDTH.get(vr, 1):
-                raise UncommonError
-            return [] if not raw else None
-        found = texts(vr, raw, self.codec)
-        if vr in ("DS", "IS"):
-            found = [one.strip() for one in found]
-            if not all(values.is_number(vr, one) for one in found if one):
-                raise UncommonError
-        return found
-
     def _samples(
         self,
         data: Bytes,
@@ -448,12 +411,12 @@ class _Kind:
     ) -> tuple[bytes, tuple[Piece, ...]]:
         """Return the header of the samples, and what they are made of."""
         if element is None:
-            if samples_expected(0x00280010 in by_tag, _uid(data, by_tag, _CLASS)):
+            if samples_expected(0x00280010 in by_tag, decode.uid(data, by_tag, _CLASS)):
                 raise UncommonError
             return b"", ()
         _, _, at, value, end = element
         compressed = syntax not in (IMPLICIT_SYNTAX, EXPLICIT_SYNTAX)
-        if self._vr(element) is None or compressed != _undefined(data, value):
+        if self.decoder.vr(element) is None or compressed != is_undefined(data, value):
             raise UncommonError
         doing.counts.append("kept")
         size = self._size(data, by_tag)
@@ -473,10 +436,9 @@ class _Kind:
 
     def _size(self, data: Bytes, by_tag: dict[int, Element]) -> Size:
         """Return what tells how many bytes the samples take."""
-        order = (*_NUMBERS_OF_SIZE, _FRAMES, _PHOTOMETRIC)
-        key = tuple(_raw(data, by_tag.get(tag)) for tag in order)
+        key = tuple(raw_of(data, by_tag.get(tag)) for tag in decode.SIZE)
         if key not in self.sizes:
-            self.sizes[key] = _size(*key)
+            self.sizes[key] = decode.size(*key)
         return self.sizes[key]
 
     def _own(self, used: frozenset[str]) -> list[tuple[int, bytes]]:
@@ -487,50 +449,12 @@ class _Kind:
         return self.own[used]
 
 
-def _size(
-    rows: bytes, columns: bytes, samples: bytes, bits: bytes, frames: bytes, photometric: bytes
-) -> Size:
-    """Read the elements that tell how many bytes the samples take."""
-    numbers = [int.from_bytes(raw, "little") for raw in (rows, columns, samples, bits)]
-    text = frames.decode("latin-1").strip(" \0") or "1"
-    if not photometric or any(len(raw) != 2 for raw in (rows, columns, samples, bits)):
-        raise UncommonError
-    if not values.is_number("IS", text):
-        raise UncommonError
-    colours = photometric.decode("latin-1").strip(" \0")
-    size = numbers, int(text) or 1, colours
-    if native_length(*size) <= 0:
-        raise UncommonError
-    return size
-
-
-def _uid(data: Bytes, by_tag: dict[int, Element], tag: int) -> str:
-    """Return a UID of the object's own; without one it is no object."""
-    uid = _raw(data, by_tag.get(tag)).decode("latin-1").strip(" \0")
-    if not uid or "\\" in uid:
-        raise UncommonError
-    return uid
-
-
-def _raw(data: Bytes, element: Element | None) -> bytes:
-    return b"" if element is None else data[element[3] : element[4]]
-
-
-def _undefined(data: Bytes, value: int) -> bool:
-    """Say whether the element with its value at ``value`` has no length of its own."""
-    return data[value - 4 : value] == b"\xff\xff\xff\xff"
-
-
 def _in_order(found: list[Element]) -> list[Element]:
     """Return the elements, each of which must have a higher tag than the one before."""
     found_tags = [element[0] for element in found]
     if found_tags != sorted(set(found_tags)):
         raise UncommonError
     return found
-
-
-def _header_bytes(found: list[Element]) -> int:
-    return sum(end - at for tag, _, at, _, end in found if tag >> 16 != 0x7FE0)
 
 
 def _remember(memory: dict[_Key, _Outcome], key: _Key, outcome: _Outcome) -> None:
@@ -544,20 +468,3 @@ def _remember(memory: dict[_Key, _Outcome], key: _Key, outcome: _Outcome) -> Non
 def _partner(tag: int) -> int | None:
     is_date = has_tag(tag) and vr_of(tag) == "DA"
     return time_tag(tag) if is_date else None
-
-
-def _private_values(vr: str, raw: bytes) -> list[float | str] | None:
-    """Return the numbers or coded strings of a value, ``None`` if it holds no such."""
-    if vr in ("CS", "DS", "IS"):
-        text = raw.decode("latin-1").strip(" \0")
-        texts = [one.strip() for one in text.split("\\")] if text else []
-        if vr == "CS":
-            return list(texts)
-        return [float(one) for one in texts] if _all_numbers(vr, texts) else None
-    if vr not in NUMBERS or len(raw) % _WIDTH[vr]:
-        return None
-    return list(struct.unpack(f"<{len(raw) // _WIDTH[vr]}{NUMBERS[vr]}", raw))
-
-
-def _all_numbers(vr: str, texts: list[str]) -> bool:
-    return all(values.is_number(vr, text) for text in texts)

@@ -17,7 +17,6 @@ from sluice.dicom.burned_in.redact import blank, redact
 from sluice.dicom.burned_in.regions import outside_regions
 from sluice.dicom.burned_in.risk import assess
 from sluice.dicom.burned_in.screen import looks_drawn
-from sluice.dicom.pixels import kind_of
 from sluice.errors import SluiceError
 
 Verdict = Literal["clean", "redacted", "quarantine"]
@@ -36,7 +35,7 @@ _HALF_LETTERS, _HALF_AGREED, _HALF_CONFIDENCE = 4, 2.0, 0.6
 _TALL, _TALL_DIFFERENT, _TALL_AGREED = 44, 3, 7.0  # pixels, of them some 32 the letters
 # Lines come in blocks, and a line has ends that are read worse: beside a line that many of its
 # heights are blanked too, across and along.
-_ACROSS, _ALONG = 1.5, 3.0
+_ACROSS, _ALONG = 2.0, 6.0
 # Looks at a frame, each after blanking what the one before found.
 _MOST_LOOKS = 4
 # Boxes over more than this share of a frame have taken a picture's content for text, or have left
@@ -78,7 +77,7 @@ def clean(dataset: FileDataset, screened: bool = False) -> Cleaned:
     dataset
         As :func:`sluice.dicom.reader.read` gives it. Not changed.
     screened
-        Whether a scanner's own slices are only read if something seems drawn into one of them.
+        Whether a scanner's own CT slices are only read if something seems drawn into one of them.
     """
     risk = assess(dataset)
     if risk.level == "never":
@@ -132,9 +131,7 @@ def cleaned(dataset: FileDataset, screened: bool) -> tuple[FileDataset, tuple[Ma
 
 def _seems_drawn(dataset: FileDataset) -> bool:
     # A lossy codec has taken away the noise that strokes would stand out from.
-    return is_lossy(dataset) or any(
-        looks_drawn(frame[..., 0], kind_of(dataset) == "mr") for frame, _ in frames(dataset)
-    )
+    return is_lossy(dataset) or any(looks_drawn(frame[..., 0]) for frame, _ in frames(dataset))
 
 
 def _look(dataset: FileDataset) -> list[_Seen]:

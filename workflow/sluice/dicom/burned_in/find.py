@@ -21,10 +21,16 @@ from sluice.dicom.burned_in.ocr import NOTHING, Reading, read_line, text_map
 # Looking takes a small one, about two strokes, in which a body is no longer one large letter;
 # reading takes one as large as the letters (10 to 48 pixels).
 _STROKE, _LETTER = 6, 24
+# Sides of the squares whose median strokes are compared with, in pixels, and what is far from it,
+# as a part of 255.
+_SQUARES, _MUCH = (7, 15), 25.5
 # Spread that is added, in stored values, so that a flat region stays flat.
 _FLAT = 0.5
-_LONG_SIDE = 1024  # of the picture as the network sees it
-_MOST_ENLARGED, _LEAST_ENLARGED = 2.5, 1.0
+# Of the picture as the network sees it: the long side that is aimed at, the enlargements that are
+# right for the letters of most pictures, and those of a picture so small that its letters are, too.
+_LONG_SIDE = 1024
+_LEAST_ENLARGED, _MOST_ENLARGED = 1.0, 2.5
+_SMALL_SIDE, _SMALL_ENLARGED = 384, 6.0
 _EDGE, _CORE = 0.2, 0.4  # likelihood at the rim of a candidate, and somewhere in it
 # The network marks the core of a line, 0.4 times as high; this share of the core's height is
 # given back on each side (Liao et al. 2020, Real-time scene text detection with differentiable
@@ -84,12 +90,8 @@ def candidates(picture: np.ndarray) -> list[Candidate]:
     picture
         Grey, in stored values, (rows, columns).
     """
-    seen = evened(picture, _STROKE)
-    ways = [evened(picture, _LETTER), stretched(picture), seen]
-    # Each way hides what the other shows: a body taken for one letter hides the line across it.
-    places = _distinct(
-        [place for way in (seen, ways[0]) for look in _looks(way) for place in _regions(look)]
-    )
+    ways = [evened(picture, _LETTER), stretched(picture), evened(picture, _STROKE)]
+    places = _distinct([place for look in _looks(picture) for place in _regions(look)])
     return [_read(ways, box, likeness) for box, likeness in places]
 
 
@@ -111,12 +113,45 @@ def stretched(picture: np.ndarray) -> np.ndarray:
     return np.clip((picture - low) / max(high - low, 1e-9), 0, 1) * 255
 
 
+def equalised(picture: np.ndarray) -> np.ndarray:
+    """Return the picture with each value replaced by its mean rank, as a share of 255."""
+    values = np.sort(picture, axis=None)
+    below, up_to = (values.searchsorted(picture, side) for side in ("left", "right"))
+    return (below + up_to) * (255 / 2 / picture.size)
+
+
+def strokes(picture: np.ndarray, side: int) -> np.ndarray:
+    """Return how far each value is from the median of the square around it, 0 to 255.
+
+    What is less than half as wide as the square stands out, dark or bright; edges do not.
+    """
+    shown = stretched(picture).astype(np.uint8)
+    away = cv2.absdiff(shown, cv2.medianBlur(shown, side))
+    return 255 * (1 - np.exp(-away.astype(np.float32) / _MUCH))
+
+
 def _looks(picture: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield likelihoods of text: enlarged, turned by a quarter, and at half the size."""
-    scale = float(np.clip(_LONG_SIDE / max(picture.shape), _LEAST_ENLARGED, _MOST_ENLARGED))
-    yield text_map(picture, scale)
-    yield np.rot90(text_map(np.rot90(picture), scale), -1)
-    yield text_map(picture, scale / 2)
+    """Yield likelihoods of text: each rendering hides what another one shows.
+
+    Noise drowns a line in one, a body becomes one large letter in another, and letters that two
+    tissues cross are whole only as strokes. The network likes dark letters better, and faint ones
+    are mostly bright.
+    """
+    long = max(picture.shape)
+    scale = float(np.clip(_LONG_SIDE / long, _LEAST_ENLARGED, _MOST_ENLARGED))
+    scale = max(scale, min(_SMALL_SIDE / long, _SMALL_ENLARGED))
+    for shown in (255 - evened(picture, _STROKE), equalised(picture)):
+        yield text_map(shown, scale)
+        yield _turned(shown, scale)
+        yield text_map(shown, scale / 2)
+    for side in _SQUARES:
+        shown = strokes(picture, side)
+        yield text_map(shown, scale / 2)
+        yield _turned(shown, scale / 2)
+
+
+def _turned(shown: np.ndarray, scale: float) -> np.ndarray:
+    return np.rot90(text_map(np.rot90(shown), scale), -1)
 
 
 def _regions(likelihood: np.ndarray) -> Iterator[tuple[Box, float]]:

@@ -22,8 +22,6 @@ _SEVERITY: tuple[Level, ...] = ("clear", "screen", "read", "never")
 _WORD = re.compile(r"[A-Z]+")
 # Kinds whose pictures are grey: colour comes from a workstation that drew onto them.
 _GREY = frozenset({"ct", "mr", "cr", "dx", "mg", "dental", "rtimage"})
-# Kinds whose originals a scanner computes, sample by sample, with noise.
-_NOISY = frozenset({"ct", "mr"})
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def assess(header: Values) -> Risk:
         risks.append(Risk("never", "colour_where_grey_is_due"))
     # What the kind alone says comes last among rules of one level.
     worst = max(risks[::-1], key=lambda risk: _SEVERITY.index(risk.level))
-    if worst == _PICTURE and kind in _NOISY and _is_slice(header):
+    if worst == _PICTURE and kind == "ct" and _is_slice(header):
         return Risk("screen", "slice")
     return worst
 
@@ -72,7 +70,8 @@ def _is_slice(header: Values) -> bool:
     types = header.get("ImageType")
     original = isinstance(types, Iterable) and [*types][:2] == ["ORIGINAL", "PRIMARY"]
     depth = header.get("BitsAllocated"), header.get("SamplesPerPixel")
-    return original and depth == (16, 1) and (header.get("BitsStored") or 0) > 8
+    stored = header.get("BitsStored")
+    return original and depth == (16, 1) and isinstance(stored, int) and stored > 8
 
 
 @cache

@@ -23,21 +23,15 @@ _BLOCK, _VALUES = 16, 24
 # A frame looks drawn if the most frequent value has so many samples more than a twelfth of all.
 _EXCESS, _CHANCE = 9.5, 12
 # No tissue is so many standard deviations from the mean; ink of the highest value that is storable
-# often is. Metal is some eight, fat beside a surface coil 29.
-_FAR: Final = 30
-# Neighbourhood whose noise counts, samples; the least that is taken for noise, of the usual one;
-# and how fine the other two pictures of an uneven frame are.
-_AROUND: Final = (49, 49)
-_LEAST_NOISE: Final = 0.1
-_PER_NOISE: Final = 64
-_PER_ROOT: Final = 50
+# often is. Metal is some ten.
+_FAR: Final = 16
 # A picture enlarged by repeating its samples (by two twice: by four) is judged at its own size.
 _REPEATS: Final = (2, 3)
 # Rows that stand for all: a prime apart, so that no mosaic's edges are met again and again.
 _SOME_ROWS = slice(5, None, 29)
 
 
-def looks_drawn(frame: NDArray[np.integer], uneven: bool = False) -> bool:
+def looks_drawn(frame: NDArray[np.integer]) -> bool:
     """Say whether a frame may hold drawn strokes and has to be read.
 
     Text as faint as noise and small letters in a busy place are not told from a body: this is a
@@ -47,19 +41,14 @@ def looks_drawn(frame: NDArray[np.integer], uneven: bool = False) -> bool:
     ----------
     frame
         Stored values of 16 bits, (rows, columns).
-    uneven
-        Whether noise differs over the picture, as in MR. Then it is also judged by the roots of its
-        values, which bring out the dark, and in units of the noise around each sample.
     """
     if min(frame.shape) < _SMALL:
         return True
     middle = frame.shape[0] // 2
     for times in _REPEATS:  # one row tells most pictures that are not
         if _is_repeated(frame[middle : middle + 1], times) and _is_repeated(frame, times):
-            return looks_drawn(frame[::times, ::times], uneven)
-    if _reaches_far(frame) or _excess(frame) >= _EXCESS:
-        return True
-    return uneven and any(_excess(other(frame)) >= _EXCESS for other in (_roots, _evened))
+            return looks_drawn(frame[::times, ::times])
+    return _reaches_far(frame) or _excess(frame) >= _EXCESS
 
 
 def _is_repeated(frame: NDArray[np.integer], times: int) -> bool:
@@ -67,21 +56,6 @@ def _is_repeated(frame: NDArray[np.integer], times: int) -> bool:
     once = frame[::times, ::times]
     rows, columns = frame.shape
     return np.array_equal(frame, once.repeat(times, 0)[:rows].repeat(times, 1)[:, :columns])
-
-
-def _roots(frame: NDArray[np.integer]) -> NDArray[np.int16]:
-    values = frame.astype(np.float32)
-    return (np.sqrt(values - values.min()) * _PER_ROOT).astype(np.int16)
-
-
-def _evened(frame: NDArray[np.integer]) -> NDArray[np.int16]:
-    import cv2  # most slices need it not
-
-    values = frame.astype(np.float32)
-    steps = cv2.blur(np.abs(np.diff(values, axis=1, prepend=values[:, :1])), _AROUND)
-    usual = np.median(steps[steps > 0]) if steps.any() else 1.0
-    even = (values - cv2.blur(values, _AROUND)) / (steps + _LEAST_NOISE * usual)
-    return np.clip(even * _PER_NOISE, -30_000, 30_000).astype(np.int16)
 
 
 def _reaches_far(frame: NDArray[np.integer]) -> bool:

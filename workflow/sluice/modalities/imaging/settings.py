@@ -43,8 +43,8 @@ class ImagingSettings(Model):
     sex: bool = Field(default=False, description="Keep PatientSex")
     pixels: Literal["read", "screen"] = Field(
         default="read",
-        description="Look for text in every picture; screen: in a scanner's own slices only if "
-        "something seems drawn into them",
+        description="Look for text in every picture; screen: in a scanner's own CT slices "
+        "only if something seems drawn into them",
     )
 
     @field_validator("sop_classes")

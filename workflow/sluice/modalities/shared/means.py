@@ -151,14 +151,10 @@ def linking(job: Job, size: int, sets: int, set_size: int, product: str) -> Scor
 
 
 def _reference(job: Job) -> Reference | None:
-    files = job.config.site.reference
-    if files is None:
+    told = job.config.site.reference
+    if told is None:
         return None
-    named = {"expression": files.expression, "genotypes": files.genotypes, "donors": files.donors}
-    for name, path in named.items():
-        if path is not None:
-            job.note_reference(name, path)
-    reference = read_reference(
-        files.expression, files.genotypes, files.donors, logarithms=files.value_kind == "log"
-    )
+    for name, path in told.files.items():
+        job.note_reference(name, path)
+    reference = read_reference(**told.files, logarithms=told.value_kind == "log")
     return reference if len(reference.expression) >= 2 * FEWEST_DONORS else None
