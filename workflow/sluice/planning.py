@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,16 @@ from sluice.files import write_json
 from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities import load
+from sluice.modalities.shared.plan import is_offered
 from sluice.modalities.shared.rules import ladder, level_names
 from sluice.public import refusals
 from sluice.tables.recode import search, suppress
 
 MISSING = "(missing)"
+#: Quasi-identifier of those whose expression is told donor by donor: all that a link to it tells.
+LINKED = "linked_by_expression"
+#: Modalities whose values find the same person again (decision 0017).
+_LINKING = ("bulk", "singlecell")
 
 
 def plan(job: Job) -> None:
@@ -81,6 +86,18 @@ def wide_facts(job: Job, facts: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(subjects, name="subject"))
 
 
+def linked_facts(facts: Mapping[str, pd.DataFrame], donors: Iterable[str]) -> pd.Series:
+    """Return, by subject, what a perfect link of a donor's expression tells in one text.
+
+    All facts of all modalities of expression, so also that there are any, of ``donors`` only:
+    values join (POLICY.md, decision 2), and what they join to is a quasi-identifier (decision 14).
+    """
+    rows = pd.concat([facts[modality] for modality in _LINKING if modality in facts])
+    rows = rows[rows["subject"].isin(set(donors))].sort_values(["subject", "attribute"])
+    told = rows["attribute"] + ": " + rows["value"].fillna(MISSING)
+    return told.groupby(rows["subject"]).agg("; ".join)
+
+
 def field_rules(modalities: Mapping[str, ModalityPolicy]) -> dict[str, FieldRule]:
     """Return a tier's rules by released field name."""
     return {
@@ -112,6 +129,9 @@ def _classes(
     # What everybody is known to share in coarse is known of each one in detail, if it is released.
     quasi = [q for q in policy.quasi if q in table.columns]
     quasi += sorted(q for q in known_to_all if q in rules and q in table.columns and q not in quasi)
+    if is_offered(job, "set_scores"):
+        table[LINKED] = linked_facts(facts, facts["bulk"]["subject"]).reindex(table.index)
+        quasi.append(LINKED)
     sensitive = [s for s in policy.sensitive if s in table.columns and s not in known_to_all]
     ladders = {q: usable(table[q], rules[q]) if q in rules else {0: _same} for q in quasi}
     limits = {

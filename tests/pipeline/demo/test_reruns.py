@@ -168,6 +168,9 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "deidentify_facts *.clinical", "deidentify_apply *.clinical.all",
     ),
     f"{SLUICE}/modalities/bulk/curate.py": ("curate bulk.all",),
+    f"{SLUICE}/modalities/bulk/individual.py": (
+        "deidentify_plan *", "deidentify_apply *.bulk.all", "score *.bulk", "bundle *",
+    ),
     f"{SLUICE}/modalities/imaging/apply.py": ("deidentify_apply *.imaging.*",),
     f"{SLUICE}/modalities/imaging/describe.py": ("bundle *",),
     f"{SLUICE}/dicom/rules.py": IMAGING,

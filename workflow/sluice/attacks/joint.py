@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
 from sluice.attacks.equivalence import joint_uniqueness, journalist, marketer, prosecutor
@@ -9,7 +11,7 @@ from sluice.attacks.linkage import record_linkage
 from sluice.files import read_json
 from sluice.jobs import Job
 from sluice.modalities.shared.consent import people_of, truth_of
-from sluice.planning import MISSING, field_ladders, wide_facts
+from sluice.planning import LINKED, MISSING, field_ladders, linked_facts, wide_facts
 from sluice.public import audit_products
 from sluice.scores import Score
 from sluice.tables.models import measure
@@ -26,10 +28,12 @@ def joint_scenarios(job: Job) -> list[Score]:
     if job.tier == "public":
         return audit_products(job)
     plan = read_json(job.layout.plan(job.tier))
-    quasi = plan["recoding"]["quasi"]
+    quasi = joint_quasi(job)
     truth = truth_of(job, "clinical")
     released = released_wide(job, quasi)
     raw = _raw_facts(job).loc[sorted(truth)]
+    if LINKED in quasi:  # what links perfectly is known as the release tells it
+        raw[LINKED] = released.loc[[truth[subject] for subject in raw.index], LINKED].to_numpy()
     scores = [
         prosecutor(released, quasi, "prosecutor", PRODUCT),
         journalist(released, quasi, "journalist", PRODUCT),
@@ -101,8 +105,22 @@ def _plan_score(name: str, value: float, plan: dict[str, dict[str, int]], knows:
     )
 
 
+def joint_quasi(job: Job) -> list[str]:
+    """Return the plan's quasi-identifiers, and the link by expression wherever scores are out."""
+    quasi = list(read_json(job.layout.plan(job.tier))["recoding"]["quasi"])
+    return quasi if LINKED in quasi or not _scores(job).is_file() else [*quasi, LINKED]
+
+
+def _scores(job: Job) -> Path:
+    return job.layout.data(job.tier, "bulk", "all") / "set_scores.parquet"
+
+
 def released_wide(job: Job, quasi: list[str]) -> pd.DataFrame:
-    """Return one row a released person: what the candidate shows of each quasi-identifier."""
+    """Return one row a released person: what the candidate shows of each quasi-identifier.
+
+    Whoever has individual scores in the candidate is taken as linked to all that their expression
+    links to.
+    """
     folder = job.layout.data(job.tier, "clinical", "all")
     people = job.read(folder / "people.parquet").set_index("person")
     visits = job.read(folder / "visits.parquet")
@@ -112,12 +130,24 @@ def released_wide(job: Job, quasi: list[str]) -> pd.DataFrame:
             present = set(people_of(job, job.tier, name.removeprefix("has_")).values())
             flags = pd.Series(people.index, index=people.index).isin(present)
             columns[name] = flags.map({True: "yes", False: "no"})
+        elif name == LINKED:
+            columns[name] = _linked(job).reindex(people.index)
         elif name == "visits":
             counts = visits.groupby("person").size().reindex(people.index, fill_value=0)
             columns[name] = counts.astype(str)
         else:
             columns[name] = people[name]
     return pd.DataFrame(columns, index=people.index).astype(object).fillna(MISSING)
+
+
+def _linked(job: Job) -> pd.Series:
+    """Return, by person, what the individual scores in the candidate link to."""
+    path = _scores(job)
+    shown = set(job.read(path)["person"]) if path.is_file() else set()
+    facts = {m: job.read(job.layout.facts(job.tier, m)) for m in job.config.modalities}
+    people = people_of(job, job.tier, "bulk")
+    donors = {subject for subject, person in people.items() if person in shown}
+    return linked_facts(facts, donors).rename(index=people)
 
 
 def _raw_facts(job: Job) -> pd.DataFrame:

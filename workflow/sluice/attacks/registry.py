@@ -136,6 +136,13 @@ SCENARIOS = (
         "sluice attack relink",
     ),
     Scenario(
+        "tier_relink",
+        "controlled's rows of the same people, and how the tier computes its own from them",
+        "donor",
+        "the same rows before rounding",
+        "whitened nearest neighbour and one-to-one assignment",
+    ),
+    Scenario(
         "cell_relink",
         "a named profile of each donor from the other half of the donor's cells",
         "donor",

@@ -36,6 +36,7 @@ def relink(
     product: str,
     *,
     raw: np.ndarray | None = None,
+    known_raw: np.ndarray | None = None,
 ) -> Score:
     """Link named profiles to released ones.
 
@@ -50,6 +51,9 @@ def relink(
         For each row of ``known`` its row in ``released``, or -1 for a donor who is not in it.
     raw
         The rows of ``released`` before the defence; leave it out where ``released`` is raw.
+    known_raw
+        ``known`` before the attacker put it through the transformation, features as ``raw``;
+        leave it out where the release's features are raw's.
 
     Raises
     ------
@@ -57,14 +61,18 @@ def relink(
         If shapes do not match, or nobody is in both.
     """
     targets = np.flatnonzero(truth >= 0)
+    before = known if known_raw is None else known_raw
     sound = known.shape[1] == released.shape[1] and len(truth) == len(known) and len(targets)
-    if not sound or truth.max() >= len(released) or (raw is not None and len(raw) != len(released)):
+    sound = sound and truth.max() < len(released) and len(before) == len(known)
+    if raw is not None:
+        sound = sound and raw.shape == (len(released), before.shape[1])
+    if not sound:
         raise SluiceError(
             "Re-linking needs the same features in both sets and at least one donor in both",
             where="known, released, truth",
         )
     found = _attack(known, released, truth)
-    control = found if raw is None else _attack(known, raw, truth)
+    control = found if raw is None else _attack(before, raw, truth)
     best = max(sorted(found), key=lambda name: found[name])
     hits, raw_rate = found[best], max(control.values()) / len(targets)
     return Score(
@@ -80,7 +88,11 @@ def relink(
         evidence={"raw": raw_rate, "works": raw_rate >= WORKS_FROM},
         note="Top-1 share of donors, strongest of nearest neighbour and one-to-one assignment "
         "over several whitenings; Clopper-Pearson bounds.",
-        detail={"strongest": best, "top1": {k: v / len(targets) for k, v in sorted(found.items())}},
+        detail={
+            "proportion": True,
+            "strongest": best,
+            "top1": {k: v / len(targets) for k, v in sorted(found.items())},
+        },
     )
 
 

@@ -61,8 +61,8 @@ def refuse_another_lineage(config: Config, tier: str) -> None:
                 )
     now = lineage_digest(layout, tier)
     for modality in config.modalities:
-        for path in sorted(layout.score(tier, modality).glob("differencing.*.json")):
-            if read_json(path)["detail"]["lineage"] != now:
+        for path in sorted(layout.score(tier, modality).glob("*.json")):
+            if read_json(path)["detail"].get("lineage", now) != now:
                 raise SluiceError(
                     "Another release was published since this one was scored",
                     where=f"tier {tier}, modality {modality}",

@@ -14,6 +14,7 @@ from sluice.expression.matrix import Matrix, open_matrix
 from sluice.expression.write import write_h5ad
 from sluice.identity import Pseudonyms
 from sluice.jobs import Job
+from sluice.modalities.bulk.individual import FILE, PRODUCT, donor_scores, released_table
 from sluice.modalities.bulk.settings import BulkSettings, individual_settings
 from sluice.modalities.shared.groups import averaged, only_planned, set_scores
 from sluice.modalities.shared.h5ad import (
@@ -32,8 +33,9 @@ _BLOCK = 256
 def apply(job: Job, out: Path) -> None:
     """Write the products that the plan has on, of the kept participants.
 
-    Controlled: ``expression.h5ad`` and ``group_means.parquet``. Registered: means alone, computed
-    from controlled's matrix; without a product the folder stays empty.
+    Controlled: ``expression.h5ad`` and ``group_means.parquet``. Registered: means, and individual
+    scores if a policy wants them, computed from controlled's matrix; without a product the folder
+    stays empty.
     """
     assert job.settings.modality is not None
     settings = individual_settings(job.settings.modality, job.tier)
@@ -45,14 +47,7 @@ def apply(job: Job, out: Path) -> None:
     maps = job.pseudonyms()
     told: list[GroupValues] = []
     if job.settings.source == "controlled":
-        if product_is_on(job, "group_means"):
-            path = job.layout.data("controlled", "bulk", "all") / "expression.h5ad"
-            fields = released_fields(job, "samples", samples, maps)
-            keys = fields.assign(subject=samples["subject"]).set_index(samples["sample_id"])
-            told = _write_means(job, out, open_released(path), keys, genes, plan, settings)
-        subjects = subjects_behind(job, maps, samples["subject"]) if told else {}
-        write_groups(job, "group_means", told, subjects, settings.decimals)
-        write_crosswalk(job, set(), maps)
+        _write_derived(job, out, samples, genes, maps, plan, settings)
         return
     if not product_is_on(job, "gene_matrix"):
         samples = samples.iloc[:0]
@@ -64,10 +59,60 @@ def apply(job: Job, out: Path) -> None:
             told = _write_means(job, out, open_released(path), keys, genes, plan, settings)
         job.counts["samples released"] += len(samples)
     subjects = subjects_behind(job, maps, samples["subject"])
-    write_groups(job, "group_means", told, subjects, settings.decimals)
+    write_groups(job, {"group_means": told}, subjects, settings.decimals)
     named = {"original": samples["sample_id"], "new": samples["sample_id"].map(maps.item)}
     items = samples[["subject"]].assign(**named)
     write_crosswalk(job, set(samples["subject"]), maps, ("sample", items))
+
+
+def _write_derived(
+    job: Job,
+    out: Path,
+    samples: pd.DataFrame,
+    genes: pd.DataFrame,
+    maps: Pseudonyms,
+    plan: dict[str, Any],
+    settings: BulkSettings,
+) -> None:
+    """Write what a tier computes from controlled's matrix: means, and individual scores."""
+    told: dict[str, list[GroupValues]] = {}
+    shown: set[str] = set()
+    path = job.layout.data("controlled", "bulk", "all") / "expression.h5ad"
+    if product_is_on(job, "group_means"):
+        fields = released_fields(job, "samples", samples, maps)
+        keys = fields.assign(subject=samples["subject"]).set_index(samples["sample_id"])
+        means = _write_means(job, out, open_released(path), keys, genes, plan, settings)
+        told["group_means"] = means
+    if product_is_on(job, PRODUCT):
+        told[PRODUCT] = [
+            _write_scores(job, out, open_released(path), samples, genes, maps, plan, settings)
+        ]
+        shown = set(samples["subject"])
+    subjects = subjects_behind(job, maps, samples["subject"]) if told else {}
+    write_groups(job, told, subjects, settings.decimals)
+    write_crosswalk(job, shown, maps)
+
+
+def _write_scores(
+    job: Job,
+    out: Path,
+    matrix: ReleasedMatrix,
+    samples: pd.DataFrame,
+    genes: pd.DataFrame,
+    maps: Pseudonyms,
+    plan: dict[str, Any],
+    settings: BulkSettings,
+) -> GroupValues:
+    """Write the planned scores of each donor; return them as what is told of all donors."""
+    rows = matrix.obs.index.get_indexer(pd.Index(samples["sample_id"]))
+    keys = pd.DataFrame({"donor": samples["subject"].to_numpy(), "row": rows})
+    scores = donor_scores(matrix, keys, genes["gene_id"], plan["score_sets"])
+    table = released_table(scores.rename(index=maps.person), settings.decimals)
+    job.write(out / FILE, table)
+    job.counts["donors with individual scores"] += len(scores)
+    job.counts["individual scores released"] += len(table)
+    donors = [str(donor) for donor in scores.index]
+    return GroupValues("scores", "all donors", donors, scores.to_numpy(), list(scores.columns))
 
 
 def _write_matrix(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sluice.files import read_json
 from sluice.files.tables import column_types
 from sluice.jobs import Job
+from sluice.modalities.bulk.individual import FILE, PRODUCT
 from sluice.modalities.shared.described import Row, field_rows, h5ad_rows, row
 from sluice.modalities.shared.h5ad import h5ad_columns, value_unit
 
@@ -27,6 +28,9 @@ def describe(job: Job) -> list[Row]:
     path = folder / "group_means.parquet"
     if path.is_file():
         rows += _means(job, column_types(path))
+    path = folder / FILE
+    if path.is_file():
+        rows += _scores(job, column_types(path))
     return rows
 
 
@@ -49,3 +53,24 @@ def _means(job: Job, columns: dict[str, str]) -> list[Row]:
         if name in told
     ]
     return rows + field_rows(job, file, [(n, n, columns[n]) for n in by], ("samples",))
+
+
+def _scores(job: Job, columns: dict[str, str]) -> list[Row]:
+    key = f"{job.tier}.bulk.settings"
+    product = f"{job.tier}.products.{PRODUCT}"
+    told = {
+        "person": (
+            "Pseudonym of the participant; joins all files of this tier",
+            f"{job.tier}.linkage",
+            "keyed pseudonym",
+            "",
+        ),
+        "feature": ("Gene set of WikiPathways, by its id", f"{product}.settings", "fixed sets", ""),
+        "score": (
+            "The participant's mean over samples of the mean logarithm of the set's genes",
+            f"{key}.decimals",
+            "samples weigh the same; rounded",
+            "log(1 + counts per million), or the matrix's own logarithms",
+        ),
+    }
+    return [row(f"data/bulk/{FILE}", name, kind, *told[name]) for name, kind in columns.items()]

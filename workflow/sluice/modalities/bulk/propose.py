@@ -10,12 +10,18 @@ import pandas as pd
 from sluice.errors import SluiceError
 from sluice.expression.aggregate import Floors
 from sluice.jobs import Job
+from sluice.modalities.bulk.individual import FILE, PRODUCT, planned_sets
 from sluice.modalities.bulk.settings import BulkSettings, individual_settings
 from sluice.modalities.shared.genes import measured_sets
-from sluice.modalities.shared.groups import is_offered, planned_groups
+from sluice.modalities.shared.groups import planned_groups
+from sluice.modalities.shared.plan import is_offered
 from sluice.modalities.shared.rules import GENERALISING, ladder
 
-FILES = {"gene_matrix": ["expression.h5ad"], "group_means": ["group_means.parquet"]}
+FILES = {
+    "gene_matrix": ["expression.h5ad"],
+    "group_means": ["group_means.parquet"],
+    PRODUCT: [FILE],
+}
 
 
 def propose(job: Job, facts: pd.DataFrame) -> dict[str, Any]:
@@ -51,15 +57,21 @@ def propose(job: Job, facts: pd.DataFrame) -> dict[str, Any]:
         refused["group_means"] = (
             f"no group of {settings.min_donors} donors, inside and outside, or no gene set"
         )
-    if "set_scores" in job.settings.products:
-        refused["set_scores"] = "this version of Sluice does not write individual scores"
+    donors, told = int(samples["subject"].nunique()), []
+    if not derived:
+        refused[PRODUCT] = "a tier that starts from curated data may release the matrix itself"
+    elif is_offered(job, PRODUCT):
+        told = planned_sets(job, genes, donors, settings)
+        if not told:
+            refused[PRODUCT] = "too few donors for any score of each, or no set of enough genes"
     return {
         "files": {name: files for name, files in FILES.items() if name in job.settings.products},
         "refused": {n: reason for n, reason in refused.items() if n in job.settings.products},
         "groups": {"by": settings.groups, "kept": groups, "refused": dict(found.refused)},
         "sets": sets,
+        "score_sets": told,
         "counts": {
-            "donors": int(samples["subject"].nunique()),
+            "donors": donors,
             "samples": len(samples),
             "genes": len(genes),
         },

@@ -10,12 +10,16 @@ import pandas as pd
 from sluice.attacks.differencing import CONTROL_DONORS
 from sluice.attacks.relink import relink
 from sluice.attacks.traits import infer_traits
-from sluice.expression.aggregate import Floors, effective_dimension
+from sluice.expression.aggregate import Floors, effective_dimension, set_means
+from sluice.identity.lineage import lineage_digest
 from sluice.jobs import Job
-from sluice.modalities.bulk.profiles import Profiles, profiles
+from sluice.modalities.bulk.individual import PRODUCT, by_donor, donor_scores, read_scores
+from sluice.modalities.bulk.profiles import MOST_SAMPLES, Profiles, profiles
 from sluice.modalities.bulk.settings import individual_settings
+from sluice.modalities.shared.consent import people_of
 from sluice.modalities.shared.groups import (
     averaged,
+    chosen_sets,
     floor_faults,
     floor_score,
     log_rows,
@@ -23,8 +27,8 @@ from sluice.modalities.shared.groups import (
     smallest_set,
 )
 from sluice.modalities.shared.h5ad import ReleasedMatrix, open_released
-from sluice.modalities.shared.lineage import GroupValues, lineage_scores
-from sluice.modalities.shared.means import DonorGroup, mean_scores
+from sluice.modalities.shared.lineage import GroupValues, lineage, lineage_scores, numbers_told
+from sluice.modalities.shared.means import DonorGroup, hidden_traits, linking, mean_scores
 from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
 from sluice.scores import Score
 
@@ -39,6 +43,8 @@ def scenarios(job: Job) -> list[Score]:
         found += [*_sex(job, both), _relink(both)]
     if product_is_on(job, "group_means"):
         found += _means(job)
+    if product_is_on(job, PRODUCT):
+        found += _individual(job)
     return found
 
 
@@ -160,3 +166,85 @@ def _group(
     tables = [pd.DataFrame(v[used]).groupby(donor, sort=True).mean() for v in (released, raw)]
     names = [str(name) for name in tables[0].index]
     return DonorGroup(names, tables[0].to_numpy(), tables[1].to_numpy(), len(members))
+
+
+def _individual(job: Job) -> list[Score]:
+    """Re-link the released scores, read hidden traits from them, count and link their numbers."""
+    matrix, keys = _behind(job)
+    keys = keys[keys["donor"].isin(sorted(keys["donor"].unique())[:MOST_SAMPLES])]
+    keys = keys.reset_index(drop=True)
+    genes = job.read(job.layout.minimize(job.tier, "bulk", "all") / "genes.parquet")["gene_id"]
+    shown, people = read_scores(job), people_of(job, job.tier, "bulk")
+    sets = list(shown.columns)
+    every = range(len(matrix.genes))
+    samples = np.vstack(list(log_rows(matrix.source, keys["row"].to_numpy(), every)))
+    raw = by_donor(pd.DataFrame(samples, columns=matrix.genes), keys)
+    whole = donor_scores(matrix, keys, genes, sets).to_numpy()
+    released = shown.loc[[people[donor] for donor in raw.index]].to_numpy()
+    numbers = numbers_told(lineage(job, PRODUCT, {}), job.layout.version)
+    found = [
+        _other_sample(samples, keys, raw, sorted(genes), sets, released),
+        _other_tier(whole, released),
+        hidden_traits(job, list(raw.index), released, raw.to_numpy(), PRODUCT),
+        _dimension(job, numbers, len(shown)),
+        linking(job, 1, numbers, smallest_set(sets, genes), PRODUCT),
+    ]
+    return [score for score in found if score is not None]
+
+
+def _other_sample(
+    samples: np.ndarray,
+    keys: pd.DataFrame,
+    raw: pd.DataFrame,
+    genes: list[str],
+    sets: list[str],
+    released: np.ndarray,
+) -> Score:
+    """Link the scores by one sample of each donor: the second where enough have one, else noisy.
+
+    ``samples`` are rows of ``keys`` x all genes, ``raw`` their means by donor.
+    """
+    second = (keys.groupby("donor").cumcount() == 1).to_numpy()
+    if second.sum() >= _FEWEST_REPLICATES:
+        known, donors = samples[second], pd.Index(keys.loc[second, "donor"])
+        knows = "a named profile of each donor: one of the samples that the scores average"
+    else:
+        noise = np.random.default_rng(0).normal(size=raw.shape)
+        known, donors = raw.to_numpy() + raw.std(ddof=0).to_numpy() * noise, raw.index
+        knows = "a named profile of each donor with noise of one gene SD (no second samples)"
+    own = known[:, raw.columns.get_indexer(pd.Index(genes))]
+    score = relink(
+        set_means(own, genes, chosen_sets(sets), min_genes=1)[0],
+        released,
+        raw.index.get_indexer(donors),
+        "donor_relink",
+        PRODUCT,
+        raw=raw.to_numpy(),
+        known_raw=known,
+    )
+    return replace(score, name="donor_relink", attacker_knows=knows)
+
+
+def _other_tier(whole: np.ndarray, released: np.ndarray) -> Score:
+    """Link the scores by controlled's own rows, of which they are a function."""
+    truth = np.arange(len(released))
+    score = relink(whole, released, truth, "tier_relink", PRODUCT, raw=whole)
+    knows = "controlled's rows of the same people, and how scores are computed from them"
+    return replace(score, name="tier_relink", attacker_knows=knows)
+
+
+def _dimension(job: Job, numbers: int, donors: int) -> Score:
+    """Return ``effective_dimension``: numbers told of one donor over donors (decision 9)."""
+    value = numbers / donors
+    return Score(
+        name="effective_dimension",
+        product=PRODUCT,
+        attacker_knows="the scores of every release of the tier and how many donors have them",
+        estimate=value,
+        lower=value,
+        upper=value,
+        n=donors,
+        limit_key="effective_dimension",
+        note="Numbers told of the donor of whom most are told, over the candidate's donors.",
+        detail={"numbers": numbers, "lineage": lineage_digest(job.layout, job.tier)},
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from sluice.config.loader import Model, parse
-from sluice.config.policy import ModalityPolicy
+from sluice.config.policy import ModalityPolicy, Product
 
 
 class BulkSettings(Model):
@@ -21,6 +21,13 @@ class BulkSettings(Model):
     )
 
 
+class ScoreSettings(Model):
+    """Settings of the product of individual scores: no policy may pass decision 1's caps."""
+
+    sets: int = Field(ge=1, le=10, description="Scores a donor, at most")
+    min_genes: int = Field(ge=50, description="Measured genes that a set needs")
+
+
 class PublicBulkSettings(Model):
     """Settings of the public tier."""
 
@@ -31,6 +38,11 @@ class PublicBulkSettings(Model):
 def individual_settings(policy: ModalityPolicy, tier: str) -> BulkSettings:
     """Check the settings of an individual-level tier."""
     return parse(BulkSettings, policy.settings, _place(tier))
+
+
+def score_settings(product: Product, tier: str) -> ScoreSettings:
+    """Check the settings of ``set_scores``."""
+    return parse(ScoreSettings, product.settings, f"policy, tier {tier}, product set_scores")
 
 
 def public_settings(policy: ModalityPolicy) -> PublicBulkSettings:

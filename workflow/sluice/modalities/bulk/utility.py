@@ -9,12 +9,15 @@ import pandas as pd
 
 from sluice.files import read_json
 from sluice.jobs import Job
+from sluice.modalities.bulk.individual import PRODUCT, donor_scores, read_scores
 from sluice.modalities.bulk.profiles import correlations, profiles, released_matrix
 from sluice.modalities.bulk.settings import individual_settings
+from sluice.modalities.shared.consent import people_of
 from sluice.modalities.shared.groups import count_score
+from sluice.modalities.shared.h5ad import open_released
 from sluice.modalities.shared.plan import product_is_on
 from sluice.scores import Score
-from sluice.utility.findings import Table
+from sluice.utility.findings import Table, row_correlations
 from sluice.utility.measures import Released, Yardstick, utilities
 
 
@@ -29,6 +32,8 @@ def utility(job: Job) -> list[Score]:
         found += [_genes(job), *_findings(job)]
     if product_is_on(job, "group_means"):
         found.append(_groups(job))
+    if product_is_on(job, PRODUCT):
+        found.append(_scores(job))
     return found
 
 
@@ -97,4 +102,27 @@ def _groups(job: Job) -> Score:
         "A count, not an estimate.",
         groups=kept,
         sets=len(plan["sets"]),
+    )
+
+
+def _scores(job: Job) -> Score:
+    """Return how well the released scores follow those of controlled's matrix over donors."""
+    path = job.layout.data("controlled", "bulk", "all") / "expression.h5ad"
+    job.note_input(path)
+    matrix, shown = open_released(path), read_scores(job)
+    people = people_of(job, job.tier, "bulk")
+    keys = pd.DataFrame({"donor": matrix.obs["person"].map(people)})
+    keys = keys.assign(row=range(len(keys))).dropna()
+    genes = job.read(job.layout.minimize(job.tier, "bulk", "all") / "genes.parquet")["gene_id"]
+    whole = donor_scores(matrix, keys, genes, list(shown.columns)).loc[shown.index]
+    values = row_correlations(whole.to_numpy().T, shown.to_numpy().T)
+    return count_score(
+        "score_utility",
+        PRODUCT,
+        float(values.mean()),
+        len(shown),
+        "each set's released scores against unrounded ones of controlled's matrix, over donors",
+        "Mean Pearson correlation; a set that rounding makes constant counts as 0.",
+        smallest=float(values.min()),
+        sets=shown.shape[1],
     )

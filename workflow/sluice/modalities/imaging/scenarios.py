@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from sluice.attacks.equivalence import prosecutor
-from sluice.attacks.joint import released_wide
+from sluice.attacks.joint import joint_quasi, released_wide
 from sluice.attacks.linkage import record_linkage
 from sluice.dicom.pixels import SAMPLES
 from sluice.dicom.reader import read
@@ -27,7 +27,7 @@ from sluice.modalities.imaging.selection import exclusions
 from sluice.modalities.imaging.settings import ImagingSettings, individual_settings
 from sluice.modalities.imaging.sources import raw_paths
 from sluice.modalities.shared.consent import people_of, truth_of
-from sluice.modalities.shared.plan import product_is_on, read_plan
+from sluice.modalities.shared.plan import product_is_on
 from sluice.planning import MISSING
 from sluice.scores import Score
 
@@ -132,7 +132,7 @@ def _header_linkage(
 
 def _header_classes(job: Job, files: pd.DataFrame) -> Score:
     """Count classes of people who share the table's quasi-identifiers and what headers tell."""
-    quasi = read_plan(job)["recoding"]["quasi"]
+    quasi = joint_quasi(job)
     shown = _released_profile(files).dropna(axis=1, how="all")
     told = [str(name) for name in shown]
     table = released_wide(job, quasi).join(shown.add_prefix("image ")).fillna(MISSING).astype(str)

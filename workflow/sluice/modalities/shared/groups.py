@@ -16,7 +16,6 @@ from sluice.expression.aggregate import (
 from sluice.expression.genes import gene_sets
 from sluice.expression.singlecell import CellSource
 from sluice.expression.values import log_normalise
-from sluice.jobs import Job
 from sluice.modalities.shared.lineage import GroupValues
 from sluice.scores import Score
 
@@ -60,14 +59,6 @@ def smallest_set(names: Sequence[str], genes: Iterable[str]) -> int:
     """Return how many of these genes are in the smallest of the shipped sets."""
     measured = set(genes)
     return min((len(measured.intersection(ids)) for ids in chosen_sets(names).values()), default=0)
-
-
-def is_offered(job: Job, product: str) -> bool:
-    """Return whether the policy offers a product, whatever the data are (stage ``plan``)."""
-    products, unavailable = job.settings.products or {}, job.settings.unavailable or {}
-    if product not in products or not products[product].enabled:
-        return False
-    return not any(required in unavailable for required in products[product].requires)
 
 
 def planned_groups(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,7 +30,10 @@ _COLUMNS = ["product", "measure", "group", "donor", "content", "features"]
 
 @dataclass(frozen=True)
 class GroupValues:
-    """What is averaged in one group: donors x features; ``donors`` as controlled names them."""
+    """What is averaged in one group, or told of each: donors x features.
+
+    ``donors`` are as controlled names them.
+    """
 
     measure: str
     group: str
@@ -50,15 +54,17 @@ def subjects_behind(job: Job, maps: Pseudonyms, subjects: pd.Series) -> dict[str
 
 def write_groups(
     job: Job,
-    product: str,
-    told: Sequence[GroupValues],
+    told: Mapping[str, Sequence[GroupValues]],
     subjects: Mapping[str, str],
     decimals: int,
 ) -> None:
-    """Write to the vault who is in which group of a candidate, and a keyed digest of the values."""
+    """Write to the vault who is in which group of a candidate, and a keyed digest of the values.
+
+    ``told`` is product -> its groups.
+    """
     key = job.vault.key("groups", job.modality)
     parts = [pd.DataFrame(columns=_COLUMNS, dtype=object)]
-    for group in told:
+    for product, group in ((name, group) for name, groups in told.items() for group in groups):
         rounded = np.round(group.values, decimals + 2) + 0.0  # no negative zero
         contents = [
             hmac.new(key, row.tobytes(), hashlib.sha256).hexdigest()[:32] for row in rounded
@@ -147,6 +153,20 @@ def lineage_scores(
         replace(score, detail={**score.detail, **seen}),
         _dimension(told, product),
     ]
+
+
+def numbers_told(told: Sequence[Statement], version: str) -> int:
+    """Return how many numbers the lineage tells of one donor of ``version``: whose are the most.
+
+    For rows that are a donor's own. The same number of the same values told again adds nothing.
+    """
+    numbers: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    mine: set[str] = set()
+    for statement in told:
+        mine |= set(statement.members) if statement.release == version else set()
+        for donor, content in statement.members.items():
+            numbers[donor] |= {(feature, content) for feature in statement.features}
+    return max((len(numbers[donor]) for donor in mine), default=0)
 
 
 def _dimension(told: Sequence[Statement], product: str) -> Score:

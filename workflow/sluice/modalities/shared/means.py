@@ -13,9 +13,10 @@ from sluice.attacks.genotypes.linking import FEWEST_DONORS, genotype_linking
 from sluice.attacks.genotypes.reference import read_reference
 from sluice.attacks.group_traits import infer_group_traits
 from sluice.attacks.membership import FEWEST, regrouped_membership
-from sluice.attacks.traits import kinds
+from sluice.attacks.traits import infer_traits, kinds
 from sluice.errors import SluiceError
 from sluice.jobs import Job
+from sluice.modalities.shared.groups import count_score
 from sluice.scores import Score
 
 # Draws of random gene sets that the linking attack is tried on; the one that links most counts.
@@ -57,7 +58,7 @@ def mean_scores(
     found = [
         _worst(_membership(group, decimals, product) for group in groups),
         _worst(_traits(job, group, decimals, product) for group in groups),
-        _linking(job, min((group.size for group in groups), default=0), sets, set_size, product),
+        linking(job, min((group.size for group in groups), default=0), sets, set_size, product),
     ]
     return [score for score in found if score is not None]
 
@@ -84,17 +85,42 @@ def _membership(group: DonorGroup, decimals: int, product: str) -> Score | None:
 
 def _traits(job: Job, group: DonorGroup, decimals: int, product: str) -> Score | None:
     """Try every attribute that controlled tells of its people, whether this tier does or not."""
-    path = job.layout.data("controlled", "clinical", "all") / "people.parquet"
-    if not path.is_file():
-        return None
-    people = job.read(path).set_index("person").reindex(group.donors)
-    labels = {str(name): people[name].to_numpy(dtype=object) for name in people}
-    labels = {name: values for name, values in labels.items() if _has_kinds(values)}
+    labels = _labels(job, group.donors)
     if not labels:
         return None
     return infer_group_traits(
         group.released, group.raw, labels, group.size, decimals, "traits", product
     )
+
+
+def hidden_traits(
+    job: Job, donors: Sequence[str], released: np.ndarray, raw: np.ndarray, product: str
+) -> Score:
+    """Read what controlled tells of its people and this tier does not from each donor's own row.
+
+    Parameters
+    ----------
+    donors
+        As controlled names them, a row each.
+    """
+    people = job.read(job.layout.data(job.tier, "clinical", "all") / "people.parquet")
+    told = {name for name in people if people[name].nunique() > 1}
+    hidden = {n: values for n, values in _labels(job, donors).items() if n not in told}
+    if hidden:
+        return infer_traits(raw, released, hidden, "traits", product)
+    knows = "every attribute that controlled tells of its people: this tier tells them too"
+    note = "No attribute is hidden, so none can be read: the AUROC of guessing."
+    return count_score("traits", product, 0.5, len(donors), knows, note)
+
+
+def _labels(job: Job, donors: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return each attribute that controlled tells and that has kinds to tell apart."""
+    path = job.layout.data("controlled", "clinical", "all") / "people.parquet"
+    if not path.is_file():
+        return {}
+    people = job.read(path).set_index("person").reindex(list(donors))
+    labels = {str(name): people[name].to_numpy(dtype=object) for name in people}
+    return {name: values for name, values in labels.items() if _has_kinds(values)}
 
 
 def _has_kinds(labels: np.ndarray) -> bool:
@@ -104,8 +130,11 @@ def _has_kinds(labels: np.ndarray) -> bool:
         return False
 
 
-def _linking(job: Job, size: int, sets: int, set_size: int, product: str) -> Score | None:
-    """Link means of as many numbers on the facility's reference cohort."""
+def linking(job: Job, size: int, sets: int, set_size: int, product: str) -> Score | None:
+    """Link scores of as many sets on the facility's reference cohort: means of ``size`` donors.
+
+    There is no score without a reference cohort; one donor is an individual row.
+    """
     reference = _reference(job)
     if reference is None or not size or not sets:
         return None

@@ -1,4 +1,4 @@
-"""What every ``apply`` needs of the tier's plan."""
+"""What the policy offers, and what every ``apply`` needs of the tier's plan."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ def product_is_on(job: Job, product: str) -> bool:
     """Return whether the plan has switched a product on."""
     state = read_plan(job)["products"].get(product, {"status": "off"})
     return bool(state["status"] == "on")
+
+
+def is_offered(job: Job, product: str) -> bool:
+    """Return whether the policy, as far as the stage sees it, offers a product."""
+    products, unavailable = job.settings.products or {}, job.settings.unavailable or {}
+    if product not in products or not products[product].enabled:
+        return False
+    return not any(required in unavailable for required in products[product].requires)

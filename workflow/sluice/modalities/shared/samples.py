@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -122,18 +123,18 @@ def require_fields(job: Job, **tables: pd.DataFrame) -> None:
         )
 
 
-def sample_facts(job: Job, samples: pd.DataFrame) -> pd.DataFrame:
+def sample_facts(job: Job, samples: pd.DataFrame, also_known: Sequence[str] = ()) -> pd.DataFrame:
     """Return ``subject, attribute, value`` of everyone with samples.
 
     ``<modality>_samples`` is how many there are (``1``, ``2``, ``3+``); a field that an attacker
-    may know is the sorted list of its distinct values.
+    may know, by the policy or as one of ``also_known``, is the sorted list of its distinct values.
     """
     assert job.settings.modality is not None
     by_subject = samples.groupby("subject", sort=True)
     binned = by_subject.size().map(lambda n: str(n) if n < 3 else "3+")
     columns: dict[str, pd.Series] = {f"{job.modality}_samples": binned}
     people = job.settings.people
-    known = {*people.quasi, *people.sensitive} if people else set()
+    known = {*also_known, *(people.quasi if people else ()), *(people.sensitive if people else ())}
     for field, rule in job.settings.modality.fields.items():
         table, _, name = field.partition(".")
         if table == "samples" and (rule.as_ or name) in known:

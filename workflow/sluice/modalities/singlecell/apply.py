@@ -57,7 +57,7 @@ def apply(job: Job, out: Path) -> None:
             typed = cells.assign(donor=cells["subject"], row=cells["cell_row"])
             told = _write_groups(job, out, path, typed, genes["gene_id"].tolist(), plan, settings)
         subjects = subjects_behind(job, maps, cells["subject"]) if told else {}
-        write_groups(job, "cell_groups", told, subjects, settings.decimals)
+        write_groups(job, {"cell_groups": told}, subjects, settings.decimals)
         write_crosswalk(job, set(), maps)
         return
     named = pd.DataFrame(columns=["subject", "original", "new"], dtype=object)
@@ -74,7 +74,7 @@ def apply(job: Job, out: Path) -> None:
             typed = main.obs.assign(donor=main.obs["person"], row=range(len(main.obs)))
             told = _write_groups(job, out, out / _MAIN, typed, main.genes, plan, settings)
     subjects = subjects_behind(job, maps, cells["subject"])
-    write_groups(job, "cell_groups", told, subjects, settings.decimals)
+    write_groups(job, {"cell_groups": told}, subjects, settings.decimals)
     write_crosswalk(job, set(named["subject"]), maps, ("barcode", named))
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 from sluice.expression.aggregate import cell_type_proportions
 from sluice.jobs import Job
 from sluice.modalities.shared.genes import measured_sets
-from sluice.modalities.shared.groups import is_offered, planned_groups
+from sluice.modalities.shared.groups import planned_groups
+from sluice.modalities.shared.plan import is_offered
 from sluice.modalities.shared.rules import GENERALISING, ladder
 from sluice.modalities.singlecell.settings import CellSettings, individual_settings
 
