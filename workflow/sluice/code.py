@@ -29,11 +29,17 @@ ADAPTER_MODULES: dict[str, tuple[str, ...]] = {
 JOINT_SCRIPTS = frozenset({"deidentify_plan", "dp_measure", "bundle"})
 
 
+#: What every job of a script loads of all adapters, beside what it loads of its own.
+SHARED_MODULES = {"score": "shown"}
+
+
 def adapters_of(script: str, modality: str | None, modalities: list[str]) -> tuple[str, ...]:
-    """Return the adapters that one job of a script loads."""
+    """Return the adapters that one job of a script loads; ``bulk/shown`` is one module of one."""
     if script in JOINT_SCRIPTS:
         return tuple(modalities)
-    return (modality,) if modality in modalities else ()
+    own = (modality,) if modality in modalities else ()
+    shared = SHARED_MODULES.get(script)
+    return (*own, *(f"{name}/{shared}" for name in modalities if shared))
 
 
 def script_path(script: str) -> Path:
@@ -84,11 +90,12 @@ def closure(script: str, modality: str | None = None) -> tuple[Path, ...]:
     script
         Name of the stage's script, e.g. ``deidentify_apply``.
     modality
-        Adapter that the script loads; ``None`` for none.
+        Adapter that the script loads, or ``adapter/module``; ``None`` for none.
     """
     todo = {script_path(script)}
-    for module in ADAPTER_MODULES.get(script, ()) if modality else ():
-        todo |= _files(f"sluice.modalities.{modality}.{module}")
+    name, _, one = (modality or "").partition("/")
+    for module in ((one,) if one else ADAPTER_MODULES.get(script, ())) if name else ():
+        todo |= _files(f"sluice.modalities.{name}.{module}")
     done: set[Path] = set()
     while todo:
         path = todo.pop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,12 @@ from sluice.errors import SluiceError
 from sluice.files import write_json
 from sluice.files.tables import write_table
 from sluice.jobs import Job
+from sluice.knowledge import LINKED, MISSING, everybody, joint_table, linked_facts, untold
 from sluice.modalities import load
 from sluice.modalities.shared.plan import is_offered
 from sluice.modalities.shared.rules import ladder, level_names
 from sluice.public import refusals
 from sluice.tables.recode import search, suppress
-
-MISSING = "(missing)"
-#: Quasi-identifier of those whose expression is told donor by donor: all that a link to it tells.
-LINKED = "linked_by_expression"
-#: Modalities whose values find the same person again (decision 0017).
-_LINKING = ("bulk", "singlecell")
 
 
 def plan(job: Job) -> None:
@@ -37,7 +32,7 @@ def plan(job: Job) -> None:
     facts = {m: job.read(job.layout.facts(job.tier, m)) for m in settings.modalities}
     recoding: dict[str, Any] = {"mode": "none", "node": {}, "levels": {}, "loss": None}
     if settings.people is None:
-        people = pd.DataFrame({"subject": _subjects(facts)}).assign(kept=True, class_id=0)
+        people = pd.DataFrame({"subject": everybody(facts)}).assign(kept=True, class_id=0)
     else:
         people, recoding = _classes(job, facts, settings.people)
     kept = people[people["kept"]]
@@ -47,7 +42,7 @@ def plan(job: Job) -> None:
         known = facts[modality]
         known = known[known["subject"].isin(set(kept["subject"]))]
         piece = Job(job.config, "plan", job.tier, modality, counts=job.counts)
-        parts[modality] = load(modality, "propose")(piece, known)
+        parts[modality] = load(modality, "propose")(piece, known, recoding["node"])
     write_table(job.layout.plan_people(job.tier), people)
     write_json(
         job.layout.plan(job.tier),
@@ -70,34 +65,6 @@ def plan(job: Job) -> None:
     )
 
 
-def _subjects(facts: dict[str, pd.DataFrame]) -> list[str]:
-    return sorted(set().union(*(set(table["subject"]) for table in facts.values())))
-
-
-def wide_facts(job: Job, facts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return one row a subject and one column an attribute; what is missing is a value too."""
-    subjects = _subjects(facts)
-    columns: dict[str, pd.Series] = {}
-    for modality, table in facts.items():
-        for attribute, rows in table.groupby("attribute", sort=True):
-            columns[str(attribute)] = rows.set_index("subject")["value"].reindex(subjects)
-        present = pd.Series(subjects, index=subjects).isin(set(table["subject"]))
-        columns[f"has_{modality}"] = present.map({True: "yes", False: "no"})
-    return pd.DataFrame(columns, index=pd.Index(subjects, name="subject"))
-
-
-def linked_facts(facts: Mapping[str, pd.DataFrame], donors: Iterable[str]) -> pd.Series:
-    """Return, by subject, what a perfect link of a donor's expression tells in one text.
-
-    All facts of all modalities of expression, so also that there are any, of ``donors`` only:
-    values join (POLICY.md, decision 2), and what they join to is a quasi-identifier (decision 14).
-    """
-    rows = pd.concat([facts[modality] for modality in _LINKING if modality in facts])
-    rows = rows[rows["subject"].isin(set(donors))].sort_values(["subject", "attribute"])
-    told = rows["attribute"] + ": " + rows["value"].fillna(MISSING)
-    return told.groupby(rows["subject"]).agg("; ".join)
-
-
 def field_rules(modalities: Mapping[str, ModalityPolicy]) -> dict[str, FieldRule]:
     """Return a tier's rules by released field name."""
     return {
@@ -117,7 +84,7 @@ def field_ladders(
 def _classes(
     job: Job, facts: dict[str, pd.DataFrame], policy: People
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    table = wide_facts(job, facts)
+    table = joint_table(facts)
     if table.empty:
         raise SluiceError(
             "Nobody is left for a tier",
@@ -127,7 +94,8 @@ def _classes(
     rules = field_rules(job.settings.modalities or {})
     known_to_all = set(job.settings.defined_by or [])
     # What everybody is known to share in coarse is known of each one in detail, if it is released.
-    quasi = [q for q in policy.quasi if q in table.columns]
+    silent = untold(job, facts)
+    quasi = [q for q in policy.quasi if q in table.columns and q not in silent]
     quasi += sorted(q for q in known_to_all if q in rules and q in table.columns and q not in quasi)
     if is_offered(job, "set_scores"):
         table[LINKED] = linked_facts(facts, facts["bulk"]["subject"]).reindex(table.index)
@@ -158,7 +126,7 @@ def _classes(
             {q: [_keeping_missing(f) for f in ladders[q].values()] for q in quasi},
             policy.k,
             max_suppression=policy.max_suppression,
-            weights=policy.recoding.weights,
+            weights=_weights(ladders, policy),
             **limits,  # type: ignore[arg-type]
         )
         node = {q: list(ladders[q])[found.node[q]] for q in quasi}
@@ -174,9 +142,21 @@ def _classes(
         "levels": names,
         "loss": None if loss is None else round(float(loss), 9),
         "quasi": quasi,
+        "untold": sorted(silent & set(policy.quasi)),
         "sensitive": sensitive,
+        "attackers": {n: a.model_dump(mode="json") for n, a in sorted(policy.attackers.items())},
     }
     return people, recoding
+
+
+def _weights(ladders: Mapping[str, Mapping[int, Any]], policy: People) -> dict[str, float]:
+    """Return the weights of the loss: what has one level only can lose nothing by recoding.
+
+    With a weight, each of them would make suppression dearer against every real loss.
+    """
+    named = policy.recoding.weights
+    weights = {q: named.get(q, 1.0) if len(ladders[q]) > 1 else 0.0 for q in ladders}
+    return weights if any(weights.values()) else {}
 
 
 def _recoded(

@@ -8,7 +8,8 @@ caller has a population register.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,19 @@ from sluice.errors import SluiceError
 from sluice.scores import Score
 from sluice.tables import risk
 
-__all__ = ["joint_uniqueness", "journalist", "marketer", "one_row_a_person", "prosecutor"]
+__all__ = [
+    "THRESHOLD",
+    "attacker",
+    "joint_uniqueness",
+    "journalist",
+    "marketer",
+    "one_row_a_person",
+    "prosecutor",
+]
+
+
+THRESHOLD = 0.09
+"""EMA Policy 0070 and Health Canada: risk above which a person counts as at risk."""
 
 
 def prosecutor(released: pd.DataFrame, quasi: Sequence[str], limit_key: str, product: str) -> Score:
@@ -69,10 +82,30 @@ def joint_uniqueness(
     return _count("joint_uniqueness", unique, risks, knows, limit_key, product)
 
 
+def attacker(
+    released: pd.DataFrame,
+    fields: Sequence[str],
+    name: str,
+    judged_by: Literal["highest", "mean"],
+    product: str,
+) -> Score:
+    """Risk from somebody who knows these fields without error, and that the person is in it.
+
+    ``judged_by`` is the largest risk of a person, or the mean: the share of people that somebody
+    who matches everybody gets right. Both are in ``detail``.
+    """
+    one_row_a_person(released)
+    risks = risk.prosecutor(released, fields)
+    value = float(risks.max() if judged_by == "highest" else risks.mean())
+    known = ", ".join(spoken.replace("_", " ") for spoken in fields) or "nothing that is shown"
+    score = _count(name, value, risks, f"{known}; without error", name, product)
+    return replace(score, detail=score.detail | {"knows": list(fields), "judged_by": judged_by})
+
+
 def _count(
     name: str, estimate: float, risks: np.ndarray, knows: str, limit_key: str, product: str
 ) -> Score:
-    summary = asdict(risk.summarise(risks, threshold=0.09))
+    summary = asdict(risk.summarise(risks, THRESHOLD))
     return Score(
         name=name,
         product=product,

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from sluice.attacks.equivalence import joint_uniqueness, journalist, marketer, prosecutor
+from sluice.attacks.equivalence import (
+    THRESHOLD,
+    attacker,
+    joint_uniqueness,
+    journalist,
+    marketer,
+    prosecutor,
+)
 from sluice.attacks.linkage import record_linkage
+from sluice.config.policy import EVERYTHING, attacker_score
 from sluice.files import read_json
 from sluice.jobs import Job
+from sluice.knowledge import LINKED, MISSING, joint_table, linked_facts
+from sluice.modalities import load
 from sluice.modalities.shared.consent import people_of, truth_of
-from sluice.planning import LINKED, MISSING, field_ladders, linked_facts, wide_facts
+from sluice.modalities.shared.told import text
+from sluice.planning import field_ladders
 from sluice.public import audit_products
 from sluice.scores import Score
+from sluice.tables.explain import without_each
 from sluice.tables.models import measure
+from sluice.tables.risk import prosecutor as risk_of_each
+from sluice.tables.risk import summarise
 
 PRODUCT = "clinical_table"
 _SEED = 1
@@ -30,12 +47,15 @@ def joint_scenarios(job: Job) -> list[Score]:
     plan = read_json(job.layout.plan(job.tier))
     quasi = joint_quasi(job)
     truth = truth_of(job, "clinical")
-    released = released_wide(job, quasi)
-    raw = _raw_facts(job).loc[sorted(truth)]
+    everything = released_wide(job)
+    released = everything.reindex(columns=quasi, fill_value=MISSING)
+    candidates = _raw_facts(job)
+    raw = candidates.loc[sorted(truth)]
     if LINKED in quasi:  # what links perfectly is known as the release tells it
         raw[LINKED] = released.loc[[truth[subject] for subject in raw.index], LINKED].to_numpy()
+    before = candidates.astype(object).where(candidates.notna(), MISSING)
     scores = [
-        prosecutor(released, quasi, "prosecutor", PRODUCT),
+        _explained(prosecutor(released, quasi, "prosecutor", PRODUCT), released, before),
         journalist(released, quasi, "journalist", PRODUCT),
         marketer(released, quasi, "marketer", PRODUCT),
         joint_uniqueness(released, quasi, "joint_uniqueness", PRODUCT),
@@ -49,6 +69,7 @@ def joint_scenarios(job: Job) -> list[Score]:
             "record_linkage",
             PRODUCT,
         ),
+        *_attackers(plan["recoding"].get("attackers", {}), everything, before),
         *_class_models(released, quasi, plan["recoding"]["sensitive"], raw_sensitive(job, truth)),
         _plan_score("suppression", _suppressed(plan), plan, "the plan's own count"),
     ]
@@ -57,6 +78,32 @@ def joint_scenarios(job: Job) -> list[Score]:
         knows = "whether a person froze the recoding, or the search chose it on these data"
         scores.append(_plan_score("recoding_frozen", searched, plan, knows))
     return scores
+
+
+def _attackers(
+    attackers: Mapping[str, Mapping[str, Any]], shown: pd.DataFrame, before: pd.DataFrame
+) -> list[Score]:
+    """Return one score an attacker of the policy: over all that the candidate shows."""
+    found = []
+    for name, who in sorted(attackers.items()):
+        fields = [*shown] if who["knows"] == EVERYTHING else [f for f in who["knows"] if f in shown]
+        score = attacker(shown, fields, attacker_score(name), who["judged_by"], who["product"])
+        initial = _risk(before, [f for f in fields if f in before])
+        found.append(replace(score, detail=score.detail | {"initial": initial}))
+    return found
+
+
+def _explained(score: Score, released: pd.DataFrame, before: pd.DataFrame) -> Score:
+    """Add the risk before anything was done, and what it would be without each field."""
+    quasi = list(released)
+    without = without_each(released, quasi, THRESHOLD)
+    initial = _risk(before, [name for name in quasi if name in before])
+    detail = {"initial": initial, "without": {name: asdict(r) for name, r in without.items()}}
+    return replace(score, detail=score.detail | detail)
+
+
+def _risk(table: pd.DataFrame, fields: list[str]) -> dict[str, float]:
+    return asdict(summarise(risk_of_each(table, fields), THRESHOLD))
 
 
 def raw_sensitive(job: Job, truth: dict[str, str]) -> pd.DataFrame:
@@ -115,29 +162,20 @@ def _scores(job: Job) -> Path:
     return job.layout.data(job.tier, "bulk", "all") / "set_scores.parquet"
 
 
-def released_wide(job: Job, quasi: list[str]) -> pd.DataFrame:
-    """Return one row a released person: what the candidate shows of each quasi-identifier.
+def released_wide(job: Job, names: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return one row a released person: what the candidate shows of each attribute in ``names``.
 
-    Whoever has individual scores in the candidate is taken as linked to all that their expression
-    links to.
+    Of all that it shows where ``names`` is not given. Whoever has individual scores in the
+    candidate is taken as linked to all that their expression links to.
     """
-    folder = job.layout.data(job.tier, "clinical", "all")
-    people = job.read(folder / "people.parquet").set_index("person")
-    visits = job.read(folder / "visits.parquet")
-    columns: dict[str, pd.Series] = {}
-    for name in quasi:
-        if name.startswith("has_"):
-            present = set(people_of(job, job.tier, name.removeprefix("has_")).values())
-            flags = pd.Series(people.index, index=people.index).isin(present)
-            columns[name] = flags.map({True: "yes", False: "no"})
-        elif name == LINKED:
-            columns[name] = _linked(job).reindex(people.index)
-        elif name == "visits":
-            counts = visits.groupby("person").size().reindex(people.index, fill_value=0)
-            columns[name] = counts.astype(str)
-        else:
-            columns[name] = people[name]
-    return pd.DataFrame(columns, index=people.index).astype(object).fillna(MISSING)
+    facts = {m: load(m, "shown")(job) for m in job.config.modalities}
+    persons = sorted(facts["clinical"]["subject"].unique())
+    shown = joint_table(facts).reindex(persons)
+    if LINKED in (names or ()) or (names is None and _scores(job).is_file()):
+        shown[LINKED] = _linked(job).reindex(persons)
+    wanted = list(shown) if names is None else list(names)
+    out = shown.reindex(columns=wanted).astype(object)
+    return out.where(out.notna(), MISSING)
 
 
 def _linked(job: Job) -> pd.Series:
@@ -154,9 +192,8 @@ def _raw_facts(job: Job) -> pd.DataFrame:
     """Return all that an attacker knows before anything was done, numbers as numbers."""
     tier = "controlled" if job.settings.source == "controlled" else job.tier
     facts = {m: job.read(job.layout.facts(tier, m)) for m in job.config.modalities}
-    quasi = read_json(job.layout.plan(tier))["recoding"]["quasi"]
-    wide = wide_facts(job, facts)[quasi]
-    for name in quasi:
+    wide = joint_table(facts)
+    for name in wide:
         numbers = pd.to_numeric(wide[name], errors="coerce")
         if numbers.notna().sum() == wide[name].notna().sum() > 0:
             wide[name] = numbers
@@ -175,9 +212,4 @@ def _recode(job: Job, known: pd.DataFrame) -> pd.DataFrame:
         for name, level in plan["recoding"]["node"].items():
             if name in out and name in ladders:
                 out[name] = ladders[name][level](out[name])
-    return out.astype(object).map(lambda v: MISSING if pd.isna(v) else _text(v))
-
-
-def _text(value: object) -> str:
-    whole = isinstance(value, float) and value.is_integer()
-    return str(int(value)) if whole else str(value)  # type: ignore[call-overload]
+    return out.astype(object).map(lambda v: MISSING if pd.isna(v) else text(v))

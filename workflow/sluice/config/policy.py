@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sluice.config.loader import Model
 from sluice.config.release import Tier
@@ -13,7 +13,12 @@ Level = int | float | str
 
 #: What adapters tell the plan of a person besides released fields, ``has_<modality>`` and
 #: ``<modality>_samples``.
-ATTRIBUTES = ("visits", "studies", "image_modality", "region", "device")
+ATTRIBUTES = (
+    *("visits", "follow_up", "events", "missing", "singlecell_kind"),
+    *("studies", "objects", "image_modality", "region", "device"),
+)
+#: Stands in ``knows`` for all that a tier shows of a person.
+EVERYTHING = "everything"
 
 
 class FieldRule(Model):
@@ -56,6 +61,35 @@ class Recoding(Model):
         return self
 
 
+def attacker_score(name: str) -> str:
+    """Return what the score, the requirement and the limit of an attacker are called."""
+    return f"attacker_{name}"
+
+
+class Attacker(Model):
+    """Somebody who knows these things of a participant; the release is attacked as by them."""
+
+    knows: list[str] | Literal["everything"] = Field(
+        description="Released fields and attributes, or everything that the tier shows"
+    )
+    judged_by: Literal["highest", "mean"] = Field(
+        default="highest",
+        description="What limits.attacker_<name> judges: the highest risk of a person, or the "
+        "mean, which is the share of people that the attacker names right",
+    )
+    product: str = Field(
+        default="clinical_table", description="The product that shows what this attacker uses"
+    )
+    reason: str
+
+    @field_validator("knows")
+    @classmethod
+    def _something(cls, value: list[str] | str) -> list[str] | str:
+        if not value:
+            raise ValueError("at least one thing that the attacker knows")
+        return value
+
+
 class People(Model):
     """Class models for individual-level tiers; suppression is per participant."""
 
@@ -65,7 +99,12 @@ class People(Model):
     dominant_margin: float = Field(ge=0, le=1)
     t_closeness: float = Field(gt=0, le=1)
     max_suppression: float = Field(ge=0, le=1)
-    quasi: list[str] = Field(description="Released fields that an attacker may know")
+    quasi: list[str] = Field(
+        description="Released fields and attributes that the classes hold for, whoever knows them"
+    )
+    attackers: dict[str, Attacker] = Field(
+        default_factory=dict, description="Who knows what; each is tried against limits.attacker_*"
+    )
     sensitive: list[str] = Field(default_factory=list)
     recoding: Recoding
     reason: str
@@ -76,6 +115,17 @@ class People(Model):
         if not set(self.recoding.node) <= set(self.quasi):
             raise ValueError("a frozen node over names in quasi")
         return self
+
+    @property
+    def named(self) -> set[str]:
+        """Everything that classes, attackers and sensitive rules name."""
+        known = [a.knows for a in self.attackers.values() if a.knows != EVERYTHING]
+        return {*self.quasi, *self.sensitive}.union(*known)
+
+    def tells(self, attribute: str) -> bool:
+        """Return whether somebody in the tier may know this of a person."""
+        everything = any(a.knows == EVERYTHING for a in self.attackers.values())
+        return everything or attribute in self.named
 
 
 class ModalityPolicy(Model):
@@ -111,6 +161,9 @@ class Product(Model):
     modality: str
     title: str
     enabled: bool = True
+    aggregate: bool = Field(
+        default=False, description="Numbers about groups only: it shows nothing of one person"
+    )
     requires: list[str] = Field(default_factory=list, description="Scenarios; a missing one fails")
     on_fail: Literal["drop", "stop"] = "drop"
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -164,11 +217,24 @@ class TierPolicy(Model):
         for modality, policy in self.modalities.items():
             known |= {f"has_{modality}", f"{modality}_samples"}
             known |= {rule.as_ or f.partition(".")[2] for f, rule in policy.fields.items()}
-        named = {*self.people.quasi, *self.people.sensitive} if self.people else set()
+        named = self.people.named if self.people else set()
         if unknown := named - known:
             raise ValueError(
                 f"in people, released fields of this tier or has_<modality>, not {min(unknown)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _attackers_are_judged(self) -> TierPolicy:
+        """An attacker without a limit, or whom no product requires, would judge nothing."""
+        for name, attacker in (self.people.attackers if self.people else {}).items():
+            product = self.products.get(attacker.product)
+            if product is None or attacker_score(name) not in product.requires:
+                raise ValueError(
+                    f"{attacker_score(name)} among what the product {attacker.product} requires"
+                )
+            if attacker_score(name) not in self.limits:
+                raise ValueError(f"a limit {attacker_score(name)} for the attacker {name}")
         return self
 
 

@@ -73,7 +73,8 @@ def _draw_samples(
             "sample_id": sample_id,
             "donor_id": person.donor_id,
             "collected_on": person.visits[visit].day.isoformat(),
-            "tissue": str(rng.choice(["whole blood", "whole blood", "whole blood", "PBMC"])),
+            # Whose cells were sorted gave these cells; the others gave blood as it is.
+            "tissue": "PBMC" if person.in_cells else "whole blood",
             "rin": f"{rng.uniform(6.5, 9.8):.1f}",
             "batch": f"B{batch}",
             "operator": staff.operators[int(rng.integers(len(staff.operators)))].plain,

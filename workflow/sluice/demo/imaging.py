@@ -12,7 +12,7 @@ from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 from sluice.demo.canaries import Canaries, Canary
 from sluice.demo.documents import put_pdf, put_report
 from sluice.demo.headers import Reference, Slot, Study, hide, new_object, usual_canaries
-from sluice.demo.people import Participant, Staff
+from sluice.demo.people import Participant, Staff, Visit
 from sluice.demo.templates import burn_in, put_image
 from sluice.demo.words import Words
 
@@ -32,7 +32,8 @@ _IMAGE_TYPES = {
     "US": ["ORIGINAL", "PRIMARY", "SMALL PARTS"],
     "capture": ["DERIVED", "SECONDARY"],
 }
-_USUAL = (("CT", "CHEST"),) * 5 + (("MR", "ABDOMEN"),) * 3 + (("CT", "ABDOMEN"), ("DX", "CHEST"))
+_FIRST = ("CT", "CHEST")
+_LATER = (*(("MR", "ABDOMEN"),) * 3, ("CT", "ABDOMEN"), ("DX", "CHEST"))
 _EXTRA_STUDIES = (("CT", "HEAD"),) * 4 + (("MR", "HEAD"),) * 2 + (("US", "ABDOMEN"), ("CT", ""))
 _EXTRA_OBJECTS = ("capture", "capture", "report", "report", "report", "pdf", "pdf", "burned")
 _MOST_SLICES = {"CT": 3, "MR": 2, "DX": 1, "US": 1}
@@ -79,28 +80,40 @@ class _Shelf:
 def write_imaging(
     raw: Path, people: list[Participant], staff: Staff, words: Words, rng: np.random.Generator
 ) -> Canaries:
-    """Write ``imaging/`` below ``raw``, in folders that say nothing."""
+    """Write ``imaging/`` below ``raw``, in folders that say nothing.
+
+    Everybody's first examination is the same, as in a study that asks for it: what else somebody
+    had is more than a tier of so few people can tell.
+    """
     shelf = _Shelf(raw, staff, words, rng)
     imaged = [p for p in people if p.in_imaging]
     stride = len(imaged) // max(len(_EXTRA_OBJECTS), len(_EXTRA_STUDIES))
     objects = dict(zip(range(0, len(imaged), stride), _EXTRA_OBJECTS, strict=False))
     for number, person in enumerate(imaged):
-        for again in range(2 if number % 6 == 2 else 1):
-            modality, region = _USUAL[(number + 3 * again) % len(_USUAL)]
-            extra = objects.get(number, "") if again == 0 else ""
-            _write_study(shelf, person, modality, region, extra)
+        _write_study(shelf, person, person.visits[0], *_FIRST)
+        if number % 3 == 2 or number in objects:
+            later = _LATER[number % len(_LATER)]
+            _write_study(shelf, person, _later_visit(shelf, person), *later, objects.get(number))
     for person, (modality, region) in zip(imaged[::stride], _EXTRA_STUDIES, strict=False):
-        _write_study(shelf, person, modality, region, "")
+        _write_study(shelf, person, _later_visit(shelf, person), modality, region)
     return shelf.hidden
 
 
+def _later_visit(shelf: _Shelf, person: Participant) -> Visit:
+    return person.visits[int(shelf.rng.integers(1, len(person.visits)))]
+
+
 def _write_study(
-    shelf: _Shelf, person: Participant, modality: str, region: str, extra: str
+    shelf: _Shelf,
+    person: Participant,
+    visit: Visit,
+    modality: str,
+    region: str,
+    extra: str | None = None,
 ) -> None:
-    """Write one study of one to three series and, behind them, an object of another kind."""
+    """Write one study of one or two series and, behind them, an object of another kind."""
     rng, staff = shelf.rng, shelf.staff
     shelf.studies += 1
-    visit = person.visits[int(rng.integers(len(person.visits)))]
     hour, minute, second = rng.integers((7, 0, 0), (18, 60, 60))
     study = Study(
         person=person,
@@ -116,7 +129,7 @@ def _write_study(
         modality=modality,
     )
     done: list[Reference] = []
-    for series in range(1, int(rng.choice([1, 1, 1, 2, 2, 3])) + 1):
+    for series in range(1, int(rng.choice([1, 1, 2])) + 1):
         _write_series(shelf, study, series, done)
     if extra:
         _write_extra(shelf, study, extra, done)

@@ -237,9 +237,9 @@ def _consent(code: str, first: date, rng: np.random.Generator) -> Consent | None
 
 
 def _visits(first: date, words: Words, staff: Staff, rng: np.random.Generator) -> tuple[Visit, ...]:
-    """Return two to six visits from the first day on."""
+    """Return three to six visits from the first day on."""
     span = (_LAST_EVENT - first).days
-    later = rng.choice(np.arange(1, span), size=int(rng.integers(1, 6)), replace=False)
+    later = rng.choice(np.arange(1, span), size=int(rng.integers(2, 6)), replace=False)
     return tuple(
         Visit(
             visit_id=words.code("VIS"),

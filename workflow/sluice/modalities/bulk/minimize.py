@@ -9,8 +9,9 @@ import pandas as pd
 from sluice.expression.genes import load_genes
 from sluice.files.tables import write_table
 from sluice.jobs import Job
-from sluice.modalities.bulk.settings import excluded_groups
+from sluice.modalities.bulk.settings import excluded_groups, individual_settings
 from sluice.modalities.shared.consent import permitted
+from sluice.modalities.shared.earliest import earliest
 from sluice.modalities.shared.genes import permitted_genes
 from sluice.modalities.shared.h5ad import open_released
 from sluice.modalities.shared.samples import named_fields, require_fields
@@ -22,7 +23,7 @@ _KEYS = ["sample_id", "subject"]
 def minimize(job: Job, out: Path) -> None:
     """Write ``samples``, ``genes`` and ``matrix.json`` (which matrix they are a selection of).
 
-    Controlled and public start from the curated tables; registered starts from controlled's
+    Of a donor with more samples than the tier may hold, the earliest stay. Controlled and public start from the curated tables; registered starts from controlled's
     released matrix, whose ``person`` is its ``subject``.
     """
     assert job.settings.modality is not None
@@ -34,7 +35,13 @@ def minimize(job: Job, out: Path) -> None:
     kept = samples["subject"].isin(permitted(job))
     job.counts["samples: fields dropped"] += len(set(samples.columns) - {*_KEYS, *fields})
     job.counts["samples: rows without consent dropped"] += int((~kept).sum())
-    write_table(out / "samples.parquet", samples.loc[kept, [*_KEYS, *fields]])
+    samples = samples[kept]
+    if job.tier != "public":
+        most = individual_settings(job.settings.modality, job.tier).max_samples
+        within = earliest(samples, most, *(() if derived else ("date",)), "sample_id")
+        job.counts["samples: beyond a donor's most left out"] += int((~within).sum())
+        samples = samples[within]
+    write_table(out / "samples.parquet", samples[[*_KEYS, *fields]])
     chosen = permitted_genes(genes, excluded_groups(job.settings.modality, job.tier), job.counts)
     write_table(out / "genes.parquet", chosen[["gene_id", "symbol"]])
     write_pointer(job, out, ".h5ad" if derived else ".h5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import floor
 from typing import Any
 
@@ -24,10 +25,10 @@ FILES = {
 }
 
 
-def propose(job: Job, facts: pd.DataFrame) -> dict[str, Any]:
+def propose(job: Job, facts: pd.DataFrame, node: Mapping[str, int]) -> dict[str, Any]:
     """Decide which groups and gene sets may leave, from the people whom the plan keeps.
 
-    ``facts`` holds the kept subjects only. The public tier decides nothing from data.
+    ``facts`` holds the kept subjects only; ``node`` is the level of each recoded field. The public tier decides nothing from data.
     """
     if job.tier == "public":
         return {"files": {}, "refused": {}}
@@ -38,7 +39,7 @@ def propose(job: Job, facts: pd.DataFrame) -> dict[str, Any]:
     samples = job.read(folder / "samples.parquet")
     samples = samples[samples["subject"].isin(set(facts["subject"]))].reset_index(drop=True)
     genes = job.read(folder / "genes.parquet")["gene_id"].tolist()
-    keys = group_keys(job, samples, settings)
+    keys = group_keys(job, samples, settings, node)
     found = planned_groups(keys, settings.groups, Floors(settings.min_donors))
     groups = [list(map(str, row)) for row in found.table.itertuples(index=False)]
     sizes = keys.groupby(settings.groups)["donor"].nunique() if len(keys) else pd.Series([0])
@@ -78,7 +79,9 @@ def propose(job: Job, facts: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def group_keys(job: Job, samples: pd.DataFrame, settings: BulkSettings) -> pd.DataFrame:
+def group_keys(
+    job: Job, samples: pd.DataFrame, settings: BulkSettings, node: Mapping[str, int]
+) -> pd.DataFrame:
     """Return ``donor`` and the group columns, with the values that they will be released with.
 
     Raises
@@ -102,5 +105,6 @@ def group_keys(job: Job, samples: pd.DataFrame, settings: BulkSettings) -> pd.Da
             )
         column, rule = rules[name]
         values = samples[column] if column in samples else pd.Series(dtype=object)
-        keys[name] = ladder(rule)[0](values) if rule.rule in GENERALISING else values
+        level = node.get(name, 0)
+        keys[name] = ladder(rule)[level](values) if rule.rule in GENERALISING or level else values
     return keys

@@ -16,6 +16,9 @@ class BulkSettings(Model):
     min_donors: int = Field(ge=2, description="Donors inside a group, and outside unless nobody is")
     min_genes: int = Field(default=10, ge=1, description="Measured genes that a set needs")
     decimals: int = Field(ge=0, le=6, description="Rounding of released values")
+    max_samples: int | None = Field(
+        default=None, ge=1, description="Most samples of one donor: the earliest"
+    )
     dimension_share: float | None = Field(
         default=None, gt=0, le=1, description="Sets of a group: at most this share of its donors"
     )

@@ -24,7 +24,7 @@ from sluice.modalities.imaging.propose import PRODUCT
 from sluice.modalities.imaging.roles import other_names, own_tokens
 from sluice.modalities.imaging.settings import individual_settings
 from sluice.modalities.imaging.sources import object_paths, require_unchanged
-from sluice.modalities.shared.plan import kept_subjects, product_is_on
+from sluice.modalities.shared.plan import kept_subjects, product_is_on, read_plan
 
 _CROSSWALK_COLUMNS = ["subject", "person", "kind", "original", "new"]
 _MASK_COLUMNS = ["instance", "frame", "top", "left", "bottom", "right"]
@@ -55,6 +55,9 @@ def apply(job: Job, out: Path) -> None:
     if not product_is_on(job, PRODUCT):
         instances = instances.iloc[:0]
     instances = instances[instances["subject"].isin(kept_subjects(job))]
+    late = instances["study"].isin(read_plan(job)["modalities"]["imaging"]["left_out"])
+    job.counts["instances beyond a person's most studies left out"] += int(late.sum())
+    instances = instances[~late]
     profile, maps, paths = _profile(job), job.pseudonyms(), object_paths(job)
     dated = "retain_longitudinal_modified_dates" in profile.options
     starts = instances.groupby("study")["date"].min().to_dict()

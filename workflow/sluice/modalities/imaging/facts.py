@@ -9,29 +9,25 @@ import pandas as pd
 from sluice.jobs import Job
 from sluice.modalities.imaging.headers import wide_table
 from sluice.modalities.imaging.instances import read_parts
-from sluice.modalities.imaging.people import joined, studies
-
-_OPTIONAL = {"image_modality": "kind", "region": "region", "device": "ManufacturerModelName"}
+from sluice.modalities.imaging.people import beyond, told
+from sluice.modalities.imaging.settings import individual_settings
+from sluice.modalities.shared.told import long
 
 
 def facts(job: Job) -> pd.DataFrame:
     """Return ``subject, attribute, value`` of everyone with a selected object.
 
-    ``studies`` is their number in bins. ``image_modality``, ``region`` and ``device`` are added
-    where the policy names them among the quasi-identifiers: all that occur, joined by ``+``.
+    ``studies`` is their number in bins, ``objects`` the number of digits of how many objects there
+    are; ``image_modality``, ``region`` and ``device`` are all that occur, joined by ``+``. Studies
+    beyond the most that a person may have in the tier tell nothing: they do not leave.
     """
+    assert job.settings.modality is not None
     folder = partial(job.layout.minimize, job.tier, "imaging")
     instances = read_parts(job, folder, "instances")
     if job.tier == "public":
-        everyone = sorted(instances["subject"].unique())
-        columns = {"imaged": pd.Series("yes", index=everyone, dtype=object)}
-    else:
-        headers = wide_table(read_parts(job, folder, "tags")).reindex(instances["instance_id"])
-        columns = {"studies": studies(instances)}
-        known = job.settings.people.quasi if job.settings.people else []
-        for attribute, name in _OPTIONAL.items():
-            if attribute in known:
-                columns[attribute] = joined(instances["subject"], headers[name])
-    wide = pd.DataFrame(columns).rename_axis("subject")
-    long = wide.reset_index().melt("subject", var_name="attribute")
-    return long.sort_values(["subject", "attribute"], ignore_index=True)
+        everyone = pd.Index(sorted(instances["subject"].unique()))
+        return long(pd.DataFrame({"imaged": "yes"}, index=everyone))
+    most = individual_settings(job.settings.modality, job.tier).max_studies
+    instances = instances[~instances["study"].isin(beyond(instances, most))]
+    headers = wide_table(read_parts(job, folder, "tags")).reindex(instances["instance_id"])
+    return long(told(instances, headers))

@@ -19,7 +19,7 @@ from sluice.modalities.imaging.sources import object_paths
 from sluice.modalities.shared.consent import permitted
 
 _DEVICE = {
-    "full": ["Manufacturer", "ManufacturerModelName"],
+    "full": ["Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "StationName"],
     "manufacturer": ["Manufacturer"],
     "none": [],
 }

@@ -4,19 +4,44 @@ from __future__ import annotations
 
 import pandas as pd
 
-_MOST_STUDIES = 3
+from sluice.modalities.shared.earliest import earliest
+from sluice.modalities.shared.told import binned, joined, magnitude
+
+_MACHINE = ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "StationName")
 
 
 def studies(instances: pd.DataFrame) -> pd.Series:
     """Return each subject's number of studies: ``1``, ``2`` or ``3+``."""
-    counts = instances.groupby("subject")["study"].nunique()
-    return counts.map(lambda n: str(n) if n < _MOST_STUDIES else f"{_MOST_STUDIES}+").astype(object)
+    return binned(instances.groupby("subject")["study"].nunique())
 
 
-def joined(subjects: pd.Series, values: pd.Series) -> pd.Series:
-    """Return all the values that occur for each subject, sorted and joined by ``+``."""
-    table = pd.DataFrame({"subject": subjects.to_numpy(), "value": values.to_numpy()}).dropna()
-    return table.groupby("subject")["value"].agg(lambda found: "+".join(sorted(set(found))))
+def beyond(instances: pd.DataFrame, most: int | None) -> list[str]:
+    """Return the studies that a tier with so many a person leaves out: the later ones."""
+    studies = instances.groupby(["subject", "study"], as_index=False)["date"].min()
+    return sorted(studies.loc[~earliest(studies, most, "date", "study"), "study"])
+
+
+def told(instances: pd.DataFrame, headers: pd.DataFrame) -> pd.DataFrame:
+    """Return what images tell of a person, one row each: how much, of what, from which machines.
+
+    Parameters
+    ----------
+    instances
+        ``subject`` and ``study`` of each object.
+    headers
+        The same rows, columns as :func:`sluice.modalities.imaging.headers.wide_table` gives them.
+    """
+    subjects = instances["subject"].reset_index(drop=True)
+    headers = headers.reset_index(drop=True)
+    machine = headers[list(_MACHINE)].apply(lambda row: " ".join(row.dropna()) or None, axis=1)
+    columns = {
+        "studies": studies(instances),
+        "objects": magnitude(subjects.groupby(subjects).size()),
+        "image_modality": joined(subjects, headers["kind"]),
+        "region": joined(subjects, headers["region"]),
+        "device": joined(subjects, machine),
+    }
+    return pd.DataFrame(columns).rename_axis("subject").sort_index().astype(object)
 
 
 def header_profile(instances: pd.DataFrame, headers: pd.DataFrame) -> pd.DataFrame:
@@ -46,7 +71,7 @@ def header_profile(instances: pd.DataFrame, headers: pd.DataFrame) -> pd.DataFra
         "height": height.round().groupby(subjects).max(),
         "weight": weight.round().groupby(subjects).max(),
         "studies": studies(instances),
-        "objects": subjects.groupby(subjects).size().map(lambda n: str(len(str(n)))),
+        "objects": magnitude(subjects.groupby(subjects).size()),
     }
     for name, column in {
         "image_modality": "kind",

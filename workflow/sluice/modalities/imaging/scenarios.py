@@ -17,18 +17,19 @@ from sluice.dicom.pixels import SAMPLES
 from sluice.dicom.reader import read
 from sluice.files.tables import read_table
 from sluice.jobs import Job
-from sluice.modalities.imaging.headers import PATHS, header, wide_table
+from sluice.knowledge import MISSING
+from sluice.modalities.imaging.headers import wide_table
 from sluice.modalities.imaging.instances import read_parts
-from sluice.modalities.imaging.people import header_profile
+from sluice.modalities.imaging.people import beyond, header_profile
 from sluice.modalities.imaging.propose import PRODUCT
 from sluice.modalities.imaging.released import released_files
 from sluice.modalities.imaging.residual import gather
 from sluice.modalities.imaging.selection import exclusions
 from sluice.modalities.imaging.settings import ImagingSettings, individual_settings
+from sluice.modalities.imaging.shown import read_back
 from sluice.modalities.imaging.sources import raw_paths
 from sluice.modalities.shared.consent import people_of, truth_of
 from sluice.modalities.shared.plan import product_is_on
-from sluice.planning import MISSING
 from sluice.scores import Score
 
 _SEED = 1
@@ -107,6 +108,8 @@ def _header_linkage(
     for tier in rules:
         chosen = exclusions(headers, tier, job.settings.waived or ()).isna().to_numpy()
         curated, headers = curated[chosen], headers[chosen]
+        within = ~curated["study"].isin(beyond(curated, tier.max_studies)).to_numpy()
+        curated, headers = curated[within], headers[within]
     raw = header_profile(curated, headers)
     raw["first_day"] = curated.groupby("subject")["date"].min().dt.normalize()
     released = _released_profile(files)
@@ -156,12 +159,7 @@ def _settings(job: Job, tier: str) -> ImagingSettings:
 
 def _released_profile(files: pd.DataFrame) -> pd.DataFrame:
     """Return one row a person, read back from the released headers."""
-    tags = {path.name: header(read(path)) for path in files["path"]}
-    instances = pd.DataFrame(
-        {"subject": files["person"], "study": [path.parts[-3] for path in files["path"]]}
-    )
-    headers = pd.DataFrame.from_dict(tags, orient="index").reindex(columns=[*PATHS])
-    return header_profile(instances, headers.astype(object).where(headers.notna(), None))
+    return header_profile(*read_back(files))
 
 
 def _pixel_digest(files: pd.DataFrame, curated: pd.DataFrame) -> Score:

@@ -33,6 +33,9 @@ class ImagingSettings(Model):
     faces: Literal["exclude", "deface"] = Field(
         description="Objects that may show a face stay out; deface: until they are defaced"
     )
+    max_studies: int | None = Field(
+        default=None, ge=1, description="Most studies of one person: the earliest"
+    )
     overlays: bool = Field(default=False, description="Accept graphics in unused bits of pixels")
     options: list[str] = Field(default_factory=list, description="Options of PS3.15 Table E.1-1")
     keep_device: Literal["full", "manufacturer", "none"] = "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -155,7 +155,28 @@ def _kind(item: Any) -> str:
 
 def value_unit(path: Path) -> str:
     """Return the unit of a released matrix in words."""
-    with h5py.File(path, "r") as file:
-        kind = str(file["uns/schema"].asstr()[()]).removeprefix(SCHEMA).strip()
     words = {"counts": "counts", "tpm": "transcripts per million", "log": "logarithms as curated"}
-    return words[kind]
+    return words[value_kind(path)]
+
+
+def value_kind(path: Path) -> str:
+    """Return what the values of a released matrix are: ``counts``, ``tpm`` or ``log``."""
+    with h5py.File(path, "r") as file:
+        return str(file["uns/schema"].asstr()[()]).removeprefix(SCHEMA).strip()
+
+
+def shown_rows(job: Job, paths: Iterable[Path]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the rows of released matrices, and their columns that are no day: name → column.
+
+    The rows have ``subject`` (the pseudonym), ``file`` (a number) and ``kind`` of values; there is
+    none where no file was written.
+    """
+    tables = [pd.DataFrame({"subject": [], "file": [], "kind": []}, dtype=object)]
+    for number, path in enumerate(path for path in paths if path.is_file()):
+        job.note_input(path)
+        matrix = open_released(path)
+        rows = matrix.obs.rename(columns={"donor_id": "subject"}).reset_index(drop=True)
+        tables.append(rows.assign(file=number, kind=value_kind(path)))
+    table = pd.concat(tables, ignore_index=True)
+    fields = [name for name in table if name not in ("subject", "file", "kind", "date")]
+    return table, {str(name): str(name) for name in fields}

@@ -15,6 +15,7 @@ from sluice.modalities.shared.fields import direct_identifiers, table_inventory,
 from sluice.modalities.shared.participants import Participants, require_column
 from sluice.modalities.shared.rawfiles import source_format, source_path
 from sluice.modalities.shared.rawtables import read_raw_table
+from sluice.modalities.shared.told import long, of_samples
 
 KEYS = ["sample_id", "subject", "date"]
 
@@ -129,18 +130,21 @@ def sample_facts(job: Job, samples: pd.DataFrame, also_known: Sequence[str] = ()
     ``<modality>_samples`` is how many there are (``1``, ``2``, ``3+``); a field that an attacker
     may know, by the policy or as one of ``also_known``, is the sorted list of its distinct values.
     """
-    assert job.settings.modality is not None
-    by_subject = samples.groupby("subject", sort=True)
-    binned = by_subject.size().map(lambda n: str(n) if n < 3 else "3+")
-    columns: dict[str, pd.Series] = {f"{job.modality}_samples": binned}
     people = job.settings.people
-    known = {*also_known, *(people.quasi if people else ()), *(people.sensitive if people else ())}
-    for field, rule in job.settings.modality.fields.items():
-        table, _, name = field.partition(".")
-        if table == "samples" and (rule.as_ or name) in known:
-            columns[rule.as_ or name] = by_subject[name].agg(
-                lambda values: ", ".join(sorted({str(v) for v in values.dropna()})) or None
-            )
-    wide = pd.DataFrame(columns, index=binned.index).astype(object)
-    long = wide.reset_index().melt("subject", var_name="attribute")
-    return long.sort_values(["subject", "attribute"]).reset_index(drop=True)
+    known = {
+        label: column
+        for label, column in sample_fields(job).items()
+        if label in also_known or (people is not None and people.tells(label))
+    }
+    return long(of_samples(samples, job.modality, known, "sample_id"))
+
+
+def sample_fields(job: Job) -> dict[str, str]:
+    """Return released name → column of the sample fields of the tier, days left out."""
+    assert job.settings.modality is not None
+    named = {
+        rule.as_ or field.partition(".")[2]: field.partition(".")[2]
+        for field, rule in job.settings.modality.fields.items()
+        if field.startswith("samples.") and rule.rule not in ("shift_date", "interval")
+    }
+    return named

@@ -10,6 +10,7 @@ from sluice.expression.genes import load_genes
 from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities.shared.consent import permitted
+from sluice.modalities.shared.earliest import earliest
 from sluice.modalities.shared.genes import permitted_genes
 from sluice.modalities.shared.h5ad import open_released
 from sluice.modalities.shared.samples import named_fields, require_fields
@@ -28,7 +29,8 @@ _MAIN = "cells.h5ad"
 def minimize(job: Job, out: Path) -> None:
     """Write ``files``, ``samples``, ``genes`` and ``cells``, all selections, and ``matrix.json``.
 
-    A donor with fewer cells than the floor is left out whole; of a donor above the cap a keyed
+    Of a donor with more samples than the tier may hold, the earliest of the first file stay. A
+    donor with fewer cells than the floor is left out whole; of a donor above the cap a keyed
     choice of cells stays. Registered starts from controlled's released cells.
     """
     assert job.settings.modality is not None
@@ -37,6 +39,8 @@ def minimize(job: Job, out: Path) -> None:
     if len(tables["cells"]) or not derived:
         require_fields(job, samples=tables["samples"], cells=tables["cells"])
     allowed = permitted(job)
+    if job.tier != "public" and not derived:
+        _keep_earliest(job, tables)
     for name, keys in _KEYS.items():
         table = tables[name]
         kept = table["subject"].isin(allowed)
@@ -81,6 +85,21 @@ def _released(job: Job) -> dict[str, pd.DataFrame]:
         "genes": pd.DataFrame(genes | {"symbol": symbols}),
         "cells": cells,
     }
+
+
+def _keep_earliest(job: Job, tables: dict[str, pd.DataFrame]) -> None:
+    """Leave out the cells of samples beyond a donor's most; files go in the cohort file's order."""
+    assert job.settings.modality is not None
+    place = {file_id: number for number, file_id in enumerate(tables["files"]["file_id"])}
+    cells = tables["cells"]
+    first = cells["file_id"].map(place).groupby(cells["sample_id"]).min()
+    samples = tables["samples"].assign(place=tables["samples"]["sample_id"].map(first))
+    samples = samples[samples["place"].notna()]
+    most = individual_settings(job.settings.modality, job.tier).max_samples
+    kept = samples.loc[earliest(samples, most, "place", "date", "sample_id"), "sample_id"]
+    within = cells["sample_id"].isin(set(kept))
+    job.counts["cells of samples beyond a donor's most left out"] += int((~within).sum())
+    tables["cells"] = cells[within]
 
 
 def _within_bounds(job: Job, cells: pd.DataFrame) -> pd.DataFrame:

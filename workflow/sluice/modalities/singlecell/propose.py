@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from math import floor
 from typing import Any
 
@@ -19,7 +20,7 @@ from sluice.modalities.singlecell.settings import CellSettings, individual_setti
 TYPE = "cell_type"
 
 
-def propose(job: Job, facts: pd.DataFrame) -> dict[str, Any]:
+def propose(job: Job, facts: pd.DataFrame, node: Mapping[str, int]) -> dict[str, Any]:
     """Decide which files, groups and gene sets may leave, from the people whom the plan keeps.
 
     ``facts`` holds the kept subjects only. The public tier decides nothing from data.

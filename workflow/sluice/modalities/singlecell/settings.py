@@ -13,6 +13,9 @@ class CellSettings(Model):
     """Settings of an individual-level tier."""
 
     exclude_genes: list[str] = Field(description="Groups of resources/genes/exclusions.tsv")
+    max_samples: int | None = Field(
+        default=None, ge=1, description="Most samples of one donor: of the first file, the earliest"
+    )
     max_cells: int | None = Field(default=None, ge=1, description="Most cells of one donor")
     min_cells: int = Field(ge=1, description="Donors with fewer cells are left out, also of groups")
     min_donors: int = Field(ge=2, description="Donors inside a group, and outside unless nobody is")
