@@ -25,7 +25,8 @@ def required() -> set[str]:
         for product in tier.products.values()
         for name in product.requires
     }
-    return {n for n in demanded if not n.endswith("_utility")} - set(policy.unavailable)
+    scenarios = {n for n in demanded if not n.endswith("_utility")} - set(policy.unavailable)
+    return {scenario(name).name for name in scenarios}
 
 
 def returned() -> set[str]:
@@ -51,7 +52,7 @@ def _name(call: ast.Call, function: str) -> set[str]:
 
 
 def test_every_scenario_that_the_default_policy_demands_is_in_the_registry():
-    assert required() - NAMES == set()
+    assert required() <= NAMES
 
 
 def test_every_name_that_a_score_is_given_is_in_the_registry_and_the_other_way_round():
@@ -60,6 +61,7 @@ def test_every_name_that_a_score_is_given_is_in_the_registry_and_the_other_way_r
         "l_diversity", "t_closeness",  # named by a table of what was measured
         "sex_inference", "traits",  # named by an argument
         "genotype_linking",
+        "attacker",  # with the policy's name of it
     }  # fmt: skip
     assert NAMES - returned() - in_other_ways == set()
 

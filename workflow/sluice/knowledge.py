@@ -37,11 +37,9 @@ def joint_table(facts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     named = sorted({str(name) for table in facts.values() for name in table["attribute"]})
     rows = rows.drop_duplicates(["subject", "attribute", "value"])
     rows = rows.sort_values(["subject", "attribute", "value"])
-    told = rows.groupby(["attribute", "subject"])["value"]
-    several = told.agg(" | ".join) if told.size().gt(1).any() else told.first()
+    told = rows.groupby(["attribute", "subject"])["value"].agg(" | ".join)
     columns = {
-        name: several.loc[name].reindex(subjects) if name in several.index else None
-        for name in named
+        name: told.xs(name).reindex(subjects) if name in told.index else None for name in named
     }
     for modality, table in facts.items():
         present = pd.Series(subjects, index=subjects).isin(set(table["subject"]))

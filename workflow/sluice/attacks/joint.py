@@ -86,7 +86,8 @@ def _attackers(
     """Return one score an attacker of the policy: over all that the candidate shows."""
     found = []
     for name, who in sorted(attackers.items()):
-        fields = [*shown] if who["knows"] == EVERYTHING else [f for f in who["knows"] if f in shown]
+        known = map(str, shown) if who["knows"] == EVERYTHING else who["knows"]
+        fields = [name for name in known if name in shown]
         score = attacker(shown, fields, attacker_score(name), who["judged_by"], who["product"])
         initial = _risk(before, [f for f in fields if f in before])
         found.append(replace(score, detail=score.detail | {"initial": initial}))
@@ -95,7 +96,7 @@ def _attackers(
 
 def _explained(score: Score, released: pd.DataFrame, before: pd.DataFrame) -> Score:
     """Add the risk before anything was done, and what it would be without each field."""
-    quasi = list(released)
+    quasi = [str(name) for name in released]
     without = without_each(released, quasi, THRESHOLD)
     initial = _risk(before, [name for name in quasi if name in before])
     detail = {"initial": initial, "without": {name: asdict(r) for name, r in without.items()}}

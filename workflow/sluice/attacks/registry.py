@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sluice.config.policy import attacker_score
+
 Unit = Literal["participant", "donor", "record", "group", "object", "mechanism"]
 
 
@@ -77,6 +79,13 @@ SCENARIOS = (
         "participant",
         "the same people's table before recoding",
         "Fellegi and Sunter 1969",
+    ),
+    Scenario(
+        "attacker",
+        "what the policy says of each attacker, one score an attacker, without error",
+        "participant",
+        _COUNT,
+        "Dankar and El Emam 2010",
     ),
     Scenario(
         "l_diversity",
@@ -255,11 +264,12 @@ SCENARIOS = (
 
 
 def scenario(name: str) -> Scenario:
-    """Return the scenario of this name.
+    """Return the scenario of this name; ``attacker_<name>`` is one of the policy's attackers.
 
     Raises
     ------
     KeyError
         If there is none.
     """
-    return {known.name: known for known in SCENARIOS}[name]
+    whose = "attacker" if name.startswith(attacker_score("")) else name
+    return {known.name: known for known in SCENARIOS}[whose]

@@ -23,8 +23,9 @@ _KEYS = ["sample_id", "subject"]
 def minimize(job: Job, out: Path) -> None:
     """Write ``samples``, ``genes`` and ``matrix.json`` (which matrix they are a selection of).
 
-    Of a donor with more samples than the tier may hold, the earliest stay. Controlled and public start from the curated tables; registered starts from controlled's
-    released matrix, whose ``person`` is its ``subject``.
+    Of a donor with more samples than the tier may hold, the earliest stay. Controlled and public
+    start from the curated tables; registered starts from controlled's released matrix, whose
+    ``person`` is its ``subject``.
     """
     assert job.settings.modality is not None
     derived = job.settings.source == "controlled"

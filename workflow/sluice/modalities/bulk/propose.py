@@ -28,7 +28,8 @@ FILES = {
 def propose(job: Job, facts: pd.DataFrame, node: Mapping[str, int]) -> dict[str, Any]:
     """Decide which groups and gene sets may leave, from the people whom the plan keeps.
 
-    ``facts`` holds the kept subjects only; ``node`` is the level of each recoded field. The public tier decides nothing from data.
+    ``facts`` holds the kept subjects only; ``node`` is the level of each recoded field. The public
+    tier decides nothing from data.
     """
     if job.tier == "public":
         return {"files": {}, "refused": {}}

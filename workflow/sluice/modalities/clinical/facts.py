@@ -15,7 +15,8 @@ _STEP = 90  # days, as the registered tier bins intervals
 def facts(job: Job) -> pd.DataFrame:
     """Return ``subject, attribute, value``: the fields that are known or sensitive.
 
-    Attributes carry the released names; ``visits`` and other counts are those of :func:`derived`. Ages are in whole years at the first visit.
+    Attributes carry the released names; ``visits`` and other counts are those of :func:`derived`.
+    Ages are in whole years at the first visit.
     """
     assert job.settings.modality is not None
     folder = job.layout.minimize(job.tier, "clinical", "all")
@@ -31,11 +32,13 @@ def facts(job: Job) -> pd.DataFrame:
         for label, (name, rule) in fields.items()
         if policy.tells(label) or label in everyone
     }
-    others = {fields[label][0]: label for label in fields if label not in (*policy.quasi, *everyone)}
+    others = {
+        fields[label][0]: label for label in fields if label not in (*policy.quasi, *everyone)
+    }
     events = job.read(folder / "events.parquet", ["subject"])
     added = derived(people[[*others]].rename(columns=others), visits, events)
     wide = pd.DataFrame(columns, index=people.index)
-    return long(wide.join(added[[name for name in added if policy.tells(name)]]))
+    return long(wide.join(added[[name for name in added if policy.tells(str(name))]]))
 
 
 def categories(policy: ModalityPolicy) -> dict[str, tuple[str, FieldRule]]:

@@ -17,8 +17,8 @@ def studies(instances: pd.DataFrame) -> pd.Series:
 
 def beyond(instances: pd.DataFrame, most: int | None) -> list[str]:
     """Return the studies that a tier with so many a person leaves out: the later ones."""
-    studies = instances.groupby(["subject", "study"], as_index=False)["date"].min()
-    return sorted(studies.loc[~earliest(studies, most, "date", "study"), "study"])
+    starts = instances.groupby(["subject", "study"])["date"].min().to_frame().reset_index()
+    return sorted(starts.loc[~earliest(starts, most, "date", "study"), "study"])
 
 
 def told(instances: pd.DataFrame, headers: pd.DataFrame) -> pd.DataFrame:
@@ -33,7 +33,8 @@ def told(instances: pd.DataFrame, headers: pd.DataFrame) -> pd.DataFrame:
     """
     subjects = instances["subject"].reset_index(drop=True)
     headers = headers.reset_index(drop=True)
-    machine = headers[list(_MACHINE)].apply(lambda row: " ".join(row.dropna()) or None, axis=1)
+    parts = headers[list(_MACHINE)].fillna("").astype(str).to_numpy()
+    machine = pd.Series([" ".join(filter(None, row)) or None for row in parts], dtype=object)
     columns = {
         "studies": studies(instances),
         "objects": magnitude(subjects.groupby(subjects).size()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -19,12 +20,12 @@ def long(wide: pd.DataFrame) -> pd.DataFrame:
     return facts.sort_values(COLUMNS[:2], ignore_index=True)
 
 
-def text(value: object) -> str | None:
+def text(value: Any) -> str | None:
     """Return a value's text, a whole number without decimals; ``None`` where it is missing."""
     if pd.isna(value):
         return None
     whole = isinstance(value, float) and value.is_integer()
-    return str(int(value)) if whole else str(value)  # type: ignore[call-overload]
+    return str(int(value)) if whole else str(value)
 
 
 def binned(counts: pd.Series) -> pd.Series:

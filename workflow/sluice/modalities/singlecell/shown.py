@@ -20,5 +20,7 @@ def shown(job: Job) -> pd.DataFrame:
     days = cells["date"].astype(str) if "date" in cells else ""
     cells["sample"] = cells["file"].astype(str) + " " + days
     wide = of_samples(cells, "singlecell", fields)
-    wide["singlecell_kind"] = kinds_of(cells, cells.drop_duplicates("file").set_index("file")["kind"])
+    wide["singlecell_kind"] = kinds_of(
+        cells, cells.drop_duplicates("file").set_index("file")["kind"]
+    )
     return long(wide)
