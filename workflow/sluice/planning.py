@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,12 @@ from sluice.modalities import load
 from sluice.modalities.shared.plan import is_offered
 from sluice.modalities.shared.rules import ladder, level_names
 from sluice.public import refusals
+from sluice.tables.explain import front
+from sluice.tables.recode import Recoding as Found
 from sluice.tables.recode import search, suppress
+
+#: Other k that the board is shown the price of, and the most cells that are looked at for it.
+_FRONT, _MOST_CELLS = (2, 3, 5, 8, 12, 20), 50_000_000
 
 
 def plan(job: Job) -> None:
@@ -81,9 +88,64 @@ def field_ladders(
     return {name: ladder(rule) for name, rule in field_rules(modalities).items()}
 
 
-def _classes(
-    job: Job, facts: dict[str, pd.DataFrame], policy: People
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+@dataclass(frozen=True)
+class Question:
+    """What the classes of a tier must hold for.
+
+    Parameters
+    ----------
+    policy
+        The tier's rules.
+    table
+        One row a subject: everything that may be known.
+    quasi, sensitive
+        Columns of it that classes are made of and judged by.
+    ladders
+        Quasi-identifier → level → function.
+    limits
+        What :func:`sluice.tables.recode.search` is given beside k.
+    untold
+        Attributes that the tier shows nothing of.
+    """
+
+    policy: People
+    table: pd.DataFrame
+    quasi: list[str]
+    sensitive: list[str]
+    ladders: dict[str, dict[int, Callable[[pd.Series], pd.Series]]]
+    limits: dict[str, Any]
+    untold: set[str]
+
+    @property
+    def levels(self) -> dict[str, list[Callable[[pd.Series], pd.Series]]]:
+        """The ladders as lists, missing values kept apart."""
+        return {q: [_keeping_missing(f) for f in self.ladders[q].values()] for q in self.quasi}
+
+    def search(
+        self,
+        levels: Mapping[str, Sequence[Callable[[pd.Series], pd.Series]]],
+        limit: float,
+        k: int | None = None,
+    ) -> Found:
+        """Search the node of least loss; the policy's k unless another is given."""
+        return search(
+            self.table.fillna(MISSING),
+            levels,
+            k or self.policy.k,
+            max_suppression=limit,
+            weights=_weights(self.ladders, self.policy),
+            **self.limits,
+        )
+
+
+def question(job: Job, facts: Mapping[str, pd.DataFrame], policy: People) -> Question:
+    """Put together what the tier's classes must hold for, from the facts of all modalities.
+
+    Raises
+    ------
+    SluiceError
+        If nobody is left.
+    """
     table = joint_table(facts)
     if table.empty:
         raise SluiceError(
@@ -101,13 +163,25 @@ def _classes(
         table[LINKED] = linked_facts(facts, facts["bulk"]["subject"]).reindex(table.index)
         quasi.append(LINKED)
     sensitive = [s for s in policy.sensitive if s in table.columns and s not in known_to_all]
-    ladders = {q: usable(table[q], rules[q]) if q in rules else {0: _same} for q in quasi}
-    limits = {
+    ladders: dict[str, dict[int, Callable[[pd.Series], pd.Series]]] = {
+        q: usable(table[q], rules[q]) if q in rules else {0: _same} for q in quasi
+    }
+    limits: dict[str, Any] = {
         "l_by_sensitive": dict.fromkeys(sensitive, policy.l_diversity),
         "t_by_sensitive": dict.fromkeys(sensitive, policy.t_closeness),
         "dominant": policy.dominant_share,
         "margin": policy.dominant_margin,
     }
+    return Question(policy, table, quasi, sensitive, ladders, limits, silent)
+
+
+def _classes(
+    job: Job, facts: dict[str, pd.DataFrame], policy: People
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    asked = question(job, facts, policy)
+    rules = field_rules(job.settings.modalities or {})
+    table, quasi, sensitive = asked.table, asked.quasi, asked.sensitive
+    ladders, limits = asked.ladders, asked.limits
     if policy.recoding.mode == "frozen":
         node = {q: policy.recoding.node.get(q, min(ladders[q])) for q in quasi}
         for name, level in node.items():
@@ -118,17 +192,10 @@ def _classes(
                     mend=f"freeze one of: {', '.join(map(str, ladders[name]))}",
                 )
         recoded = _recoded(table, ladders, node)
-        kept = suppress(recoded, quasi, policy.k, **limits)  # type: ignore[arg-type]
+        kept = suppress(recoded, quasi, policy.k, **limits)
         loss = None
     else:
-        found = search(
-            table.fillna(MISSING),
-            {q: [_keeping_missing(f) for f in ladders[q].values()] for q in quasi},
-            policy.k,
-            max_suppression=policy.max_suppression,
-            weights=_weights(ladders, policy),
-            **limits,  # type: ignore[arg-type]
-        )
+        found = _searched(job, asked)
         node = {q: list(ladders[q])[found.node[q]] for q in quasi}
         recoded, kept, loss = _recoded(table, ladders, node), ~found.suppressed, found.loss
     class_id = recoded.groupby(quasi, sort=True, dropna=False).ngroup() if quasi else 0
@@ -142,11 +209,35 @@ def _classes(
         "levels": names,
         "loss": None if loss is None else round(float(loss), 9),
         "quasi": quasi,
-        "untold": sorted(silent & set(policy.quasi)),
+        "untold": sorted(asked.untold & set(policy.quasi)),
         "sensitive": sensitive,
         "attackers": {n: a.model_dump(mode="json") for n, a in sorted(policy.attackers.items())},
+        "front": _front(asked),
     }
     return people, recoding
+
+
+def _searched(job: Job, asked: Question) -> Found:
+    try:
+        return asked.search(asked.levels, asked.policy.max_suppression)
+    except SluiceError as error:
+        release = f"{job.layout.cohort}/{job.layout.version}"
+        hint = f"`sluice explain {release} --tier {job.tier}` says what would help"
+        raise SluiceError(
+            error.what,
+            where=f"tier {job.tier}: {error.where}" if error.where else f"tier {job.tier}",
+            mend=f"{error.mend}; {hint}" if error.mend else hint,
+        ) from None
+
+
+def _front(asked: Question) -> list[dict[str, float]]:
+    """Return what other k would cost, for the board; none where looking takes too long."""
+    nodes = prod(len(levels) for levels in asked.ladders.values())
+    if nodes * len(asked.table) > _MOST_CELLS:
+        return []
+    limit = asked.policy.max_suppression
+    steps = front(lambda k: asked.search(asked.levels, limit, k), {*_FRONT, asked.policy.k})
+    return [asdict(step) for step in steps]
 
 
 def _weights(ladders: Mapping[str, Mapping[int, Any]], policy: People) -> dict[str, float]:

@@ -6,16 +6,21 @@ from pathlib import Path
 
 import click
 
+from sluice.attacks.equivalence import THRESHOLD
 from sluice.cli.options import with_config, with_release
 from sluice.config import Config, load_cohort, load_site
 from sluice.config.cohort import Source
 from sluice.errors import SluiceError
+from sluice.explaining import explain_tier
 from sluice.files import read_json
 from sluice.gates.judge import sentence
 from sluice.governance.approvals import check
+from sluice.jobs import Job
 from sluice.modalities.shared.fields import suggest_role
 from sluice.modalities.shared.rawfiles import source_format, source_path
 from sluice.modalities.shared.rawtables import read_raw_table
+from sluice.tables.explain import Change
+from sluice.tables.risk import Risk
 
 
 @click.command()
@@ -65,12 +70,63 @@ def tier_status(config: Config, tier: str) -> str:
 
 
 @click.command()
-@click.argument("field")
+@click.argument("field", nargs=-1)
 @with_release
 @with_config
-def explain(field: str, release: str, config_file: Path) -> None:
-    """Say what each tier does with FIELD (curated or released name), by which rule, and why."""
+@click.option("--tier", help="Explain the classes of this tier: exact numbers, for those inside.")
+def explain(field: tuple[str, ...], release: str, config_file: Path, tier: str | None) -> None:
+    """Say what each tier does with FIELD (curated or released name), by which rule, and why.
+
+    With --tier and no FIELD: what each quasi-identifier costs in risk, and the smallest change
+    after which the tier's classes hold.
+    """
     config = Config.load(config_file, release)
+    if tier is not None and not field:
+        click.echo(tier_explained(config, tier))
+        return
+    if len(field) != 1 or tier is not None:
+        raise SluiceError("Explain takes one field, or --tier", mend="see `sluice explain --help`")
+    _explain_field(config, field[0])
+
+
+def tier_explained(config: Config, tier: str) -> str:
+    """Return in lines what a tier's classes come to and what would change them."""
+    if tier not in config.tiers:
+        mend = f"choose one of: {', '.join(config.tiers)}"
+        raise SluiceError("The release has no such tier", mend=mend)
+    found = explain_tier(Job(config, "plan", tier), THRESHOLD)
+    lines = [f"before anything is done: {_risk(found.initial)}"]
+    if found.now:
+        lines.append(f"as planned: {_risk(found.now)}")
+    lines.append("for somebody who does not know one of the fields:")
+    lines += [
+        f"  {cost.field}{f' ({cost.level})' if cost.level else ''}: {_risk(cost.without)}"
+        for cost in found.fields
+    ]
+    if found.changes:
+        lines.append("smallest changes after which the classes hold, least loss first:")
+        lines += [f"  {_change(change, level)}" for change, level in found.changes]
+    elif found.now:
+        lines.append("the classes hold: no change is needed")
+    else:
+        lines.append("no single change makes the classes hold: drop two fields, or lower k")
+    return "\n".join(lines)
+
+
+def _risk(risk: Risk) -> str:
+    return f"highest {risk.highest:.3f}, mean {risk.mean:.3f}, alone {risk.unique:.1%} of {risk.n}"
+
+
+def _change(change: Change, level: str) -> str:
+    cost = f"loss {change.loss:.3f}, {change.suppressed:.1%} suppressed"
+    if change.kind == "suppress":
+        return f"allow {change.suppressed:.1%} to be suppressed: loss {change.loss:.3f}"
+    if change.kind == "drop":
+        return f"do not release {change.field}: {cost}"
+    return f"{change.field} on level {level} ({change.level}): {cost}"
+
+
+def _explain_field(config: Config, field: str) -> None:
     found = False
     for tier, rules in config.policy.tiers.items():
         for modality, policy in rules.modalities.items():

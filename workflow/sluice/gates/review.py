@@ -12,11 +12,12 @@ from sluice.config import Config
 from sluice.config.policy import FieldRule, TierPolicy
 from sluice.files import read_json, replacing_folder, sha256_json
 from sluice.files.tables import read_table
+from sluice.gates.assessment import assessment
 from sluice.gates.evidence import Evidence, read_evidence
 from sluice.gates.judge import PASSING, Gate, sentence
+from sluice.modalities.shared.rules import level_names
 from sluice.release.pages import number, spoken, write_page
 from sluice.release.plots import Bar, bounds_plot, histogram
-from sluice.tables.hierarchies import KINDS, levels
 
 
 def write_review(config: Config, tier: str) -> None:
@@ -50,6 +51,7 @@ def write_review(config: Config, tier: str) -> None:
             attacks=[e for e in evidence if e.kind == "scenario"],
             utilities=[e for e in evidence if e.kind == "utility"],
             people=_people(config, tier, plan),
+            assessed=assessment(rules, plan, gates["gates"], evidence, exact=True),
             statements=rules.statements,
             untested=_untested(config, gates, evidence),
             rules=_field_rules(rules),
@@ -198,7 +200,7 @@ def _people(config: Config, tier: str, plan: dict[str, Any]) -> dict[str, Any] |
         "k": k,
         "mode": recoding.get("mode", "none"),
         "loss": recoding.get("loss"),
-        "node": _node(rules, recoding.get("node") or {}),
+        "node": level_of_each(rules, recoding.get("node") or {}),
         "reason": rules.people.reason,
         "plot": sizes
         and histogram(
@@ -207,7 +209,7 @@ def _people(config: Config, tier: str, plan: dict[str, Any]) -> dict[str, Any] |
     }
 
 
-def _node(rules: TierPolicy, node: dict[str, int]) -> list[tuple[str, int, str]]:
+def level_of_each(rules: TierPolicy, node: dict[str, int]) -> list[tuple[str, int, str]]:
     """Return field, level and the level's name, where a rule of the policy gives it one."""
     named = {
         rule.as_ or field.partition(".")[2]: rule
@@ -216,15 +218,9 @@ def _node(rules: TierPolicy, node: dict[str, int]) -> list[tuple[str, int, str]]
     }
     rows = []
     for field, place in sorted(node.items()):
-        names = _level_names(named[field]) if field in named else []
+        names = level_names(named[field]) if field in named else []
         rows.append((field, place, names[place] if place < len(names) else ""))
     return rows
-
-
-def _level_names(rule: FieldRule) -> list[str]:
-    if rule.rule not in KINDS:
-        return []
-    return levels(rule.rule, rule.model_dump(include={"levels", "top", "map"}, exclude_none=True))
 
 
 def _untested(

@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from sluice.config.sweep import Setting
 from sluice.files import replacing_folder, write_json, write_text
+from sluice.release.drawing import standalone
 from sluice.release.pages import spoken, write_page
-from sluice.release.plots import Point, Recommended, standalone, tradeoff_plot
+from sluice.release.plots import Point, Recommended, tradeoff_plot
 from sluice.scores import Score
 from sluice.utility.measures import MEASURES
 from sluice.utility.risks import RISKS

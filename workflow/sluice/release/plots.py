@@ -1,58 +1,20 @@
-"""Plots as inline SVG: the same numbers give the same bytes; colours follow the page's theme."""
+"""Plots of judged numbers, of a sweep and of class sizes, as inline SVG."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup, escape
-from matplotlib import style
+from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-# Drawn in these, then replaced by the stylesheet's variables, so that dark mode and print work.
-_THEME = {
-    "#010101": "ink",
-    "#020202": "soft",
-    "#030303": "line",
-    "#040404": "accent",
-    "#050505": "bad",
-    "#060606": "fill",
-}
-_INK, _SOFT, _LINE, _ACCENT, _BAD, _FILL = _THEME
-#: Those variables in the stylesheet's light theme.
-_LIGHT = {
-    "ink": "#1d2b33",
-    "soft": "#55646d",
-    "line": "#dcdfdd",
-    "accent": "#0f6b74",
-    "bad": "#a3262a",
-    "fill": "#5aa3a8",
-}
-# Left out: nothing in the page reads the metadata, and the style would reach outside the picture.
-_FOREIGN = (r"\s*<metadata>.*?</metadata>", r"\s*<defs>\s*<style.*?</style>\s*</defs>")
-_WIDTH = 6.4  # inches; the page scales the picture to its column
-_STYLE = {
-    "svg.fonttype": "none",  # text stays text: selectable, read aloud, in the page's font
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "text.color": _INK,
-    "axes.edgecolor": _LINE,
-    "axes.labelcolor": _SOFT,
-    "xtick.color": _SOFT,
-    "ytick.color": _INK,
-}
+from sluice.release.drawing import ACCENT, BAD, FILL, INK, LINE, SOFT, WIDTH, share, svg, theme
 
 
 @dataclass(frozen=True)
@@ -93,9 +55,9 @@ def bounds_plot(bars: Sequence[Bar], *, name: str, title: str, axis: str) -> Mar
     axis
         Label of the axis, with what is better.
     """
-    with _theme(name):
-        figure = Figure(figsize=(_WIDTH, 0.9 + 0.42 * len(bars)))
-        axes = figure.add_axes((0.42, 0.62 / figure.get_figheight(), 0.55, _share(figure, 0.9)))
+    with theme(name):
+        figure = Figure(figsize=(WIDTH, 0.9 + 0.42 * len(bars)))
+        axes = figure.add_axes((0.42, 0.62 / figure.get_figheight(), 0.55, share(figure, 0.9)))
         for place, bar in enumerate(bars):
             _draw(axes, len(bars) - 1 - place, bar)
         axes.set_xlim(-0.02, 1.02)
@@ -103,11 +65,11 @@ def bounds_plot(bars: Sequence[Bar], *, name: str, title: str, axis: str) -> Mar
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], labels=["0", ".25", ".5", ".75", "1"])
         axes.set_yticks(range(len(bars)), labels=[bar.label for bar in reversed(bars)])
         axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color=_LINE, linewidth=0.6)
+        axes.grid(axis="x", color=LINE, linewidth=0.6)
         axes.set_axisbelow(True)
         axes.set_xlabel(axis)
         axes.spines[["top", "right", "left"]].set_visible(False)
-        return _svg(figure, title)
+        return svg(figure, title)
 
 
 @dataclass(frozen=True)
@@ -166,12 +128,12 @@ def tradeoff_plot(
     name, title, axis
         As in :func:`bounds_plot`; the axis is that of utility.
     """
-    with _theme(name):
+    with theme(name):
         figure = Figure(figsize=(10, 6.6), dpi=72)
         axes = figure.add_axes((0.08, 0.09, 0.9, 0.89))
         _frame(axes, points, ceiling, axis)
         for point in points:
-            colour = _ACCENT if point.ok else _BAD
+            colour = ACCENT if point.ok else BAD
             axes.plot(
                 point.utility, point.risk, marker="o" if point.curve else "D", markersize=7,
                 color=colour, markerfacecolor=colour if point.ok else "none", markeredgewidth=1.6,
@@ -180,7 +142,7 @@ def tradeoff_plot(
         _labels_apart(axes, points)
         if recommended:
             _recommend(axes, recommended)
-        return _svg(figure, title)
+        return svg(figure, title)
 
 
 def _frame(axes: Axes, points: Sequence[Point], ceiling: float, axis: str) -> None:
@@ -191,16 +153,16 @@ def _frame(axes: Axes, points: Sequence[Point], ceiling: float, axis: str) -> No
     axes.set_ylim(low, high)
     left, right = min(0, *utilities, 0) - 0.06, max(ceiling, *utilities, 0.5)
     axes.set_xlim(left, right + 0.36 * (right - left))
-    axes.axhspan(low, 1, color=_ACCENT, alpha=0.08, linewidth=0)
-    axes.axhline(1, color=_INK, linewidth=1.6)
-    axes.axvline(ceiling, color=_SOFT, linewidth=1.2, linestyle=(0, (2, 3)))
+    axes.axhspan(low, 1, color=ACCENT, alpha=0.08, linewidth=0)
+    axes.axhline(1, color=INK, linewidth=1.6)
+    axes.axvline(ceiling, color=SOFT, linewidth=1.2, linestyle=(0, (2, 3)))
     ticks = [tick for tick in (0.25, 0.5, 1, 2, 5, 10, 20, 50, 100) if low <= tick <= high / 2]
     axes.set_yticks(ticks, labels=["limit" if t == 1 else f"{t:g} ×" for t in ticks])
     axes.set_yticks([], minor=True)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    _say(axes, "fails: a bound is above its limit", (right, 1), (8, 5), _BAD)
-    _say(axes, "passes: all bounds within limits", (right, 1), (8, -14), _ACCENT)
-    _say(axes, "ceiling: real against real", (ceiling, low), (5, 6), _SOFT)
+    _say(axes, "fails: a bound is above its limit", (right, 1), (8, 5), BAD)
+    _say(axes, "passes: all bounds within limits", (right, 1), (8, -14), ACCENT)
+    _say(axes, "ceiling: real against real", (ceiling, low), (5, 6), SOFT)
     axes.set_xlabel(axis)
     axes.set_ylabel("risk: largest bound of an attack, as a multiple of its limit")
     axes.spines[["top", "right"]].set_visible(False)
@@ -218,10 +180,10 @@ def _curves(axes: Axes, points: Sequence[Point]) -> None:
     for curve in dict.fromkeys(point.curve for point in points if point.curve):
         own = [point for point in points if point.curve == curve]
         line = [p.utility for p in own], [p.risk for p in own]
-        axes.plot(*line, color=_FILL, linewidth=1, zorder=1)
+        axes.plot(*line, color=FILL, linewidth=1, zorder=1)
         for point in own:
             name = f"   {curve}" if point is own[-1] else ""
-            colour = _INK if name else _SOFT
+            colour = INK if name else SOFT
             _say(axes, point.label + name, (point.utility, point.risk), (7, -3), colour)
 
 
@@ -233,8 +195,8 @@ def _labels_apart(axes: Axes, points: Sequence[Point]) -> None:
     highest = max(point.risk for point in points)
     above = [(p.label, p) for p in single if p.risk > 0.99 * highest]
     beside = [(p.label, p) for p in single if p.risk <= 0.99 * highest]
-    style: dict[str, Any] = {"fontsize": 9, "color": _INK, "textcoords": "offset points"}
-    arrow = {"arrowstyle": "-", "color": _LINE, "linewidth": 0.8, "shrinkB": 5, "shrinkA": 1}
+    style: dict[str, Any] = {"fontsize": 9, "color": INK, "textcoords": "offset points"}
+    arrow = {"arrowstyle": "-", "color": LINE, "linewidth": 0.8, "shrinkB": 5, "shrinkA": 1}
     places = axes.transData.transform([(p.utility, p.risk) for _, p in above + beside])
     for (words, point), x, moved in zip(
         above, places[:, 0], _apart(places[: len(above), 0], 15), strict=False
@@ -274,31 +236,31 @@ def _recommend(axes: Axes, recommended: Recommended) -> None:
         "markersize": 17,
         "markerfacecolor": "none",
         "markeredgewidth": 1.8,
-        "color": _INK,
+        "color": INK,
     }
     axes.plot(chosen.utility, chosen.risk, marker="o", **ring)
     axes.plot(
-        judged.utility, judged.risk, marker="*", markersize=14, color=_INK, linestyle="none",
-        markerfacecolor=_INK if judged.ok else "none", zorder=4,
+        judged.utility, judged.risk, marker="*", markersize=14, color=INK, linestyle="none",
+        markerfacecolor=INK if judged.ok else "none", zorder=4,
     )  # fmt: skip
     axes.annotate(
         f"Recommended: {recommended.words}\nring: where it was chosen; star: the same setting on "
         "donors not used to choose",
         (chosen.utility, chosen.risk), xytext=(0.008, 0.02), textcoords="axes fraction",
-        fontsize=9.5, color=_INK, va="bottom",
-        arrowprops={"arrowstyle": "-", "color": _INK, "linewidth": 0.8, "shrinkB": 9},
+        fontsize=9.5, color=INK, va="bottom",
+        arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8, "shrinkB": 9},
     )  # fmt: skip
 
 
 def histogram(sizes: Sequence[int], floor: int, *, name: str, title: str) -> Markup:
     """Draw how many people are in classes of each size, with the smallest size that may leave."""
     people = Counter({size: size * count for size, count in Counter(sizes).items()})
-    with _theme(name):
-        figure = Figure(figsize=(_WIDTH, 2.6))
+    with theme(name):
+        figure = Figure(figsize=(WIDTH, 2.6))
         axes = figure.add_axes((0.1, 0.24, 0.87, 0.68))
         places = sorted(people)
-        axes.bar(places, [people[place] for place in places], color=_FILL, width=0.8)
-        axes.axvline(floor - 0.5, color=_BAD, linewidth=1.4, linestyle=(0, (4, 3)))
+        axes.bar(places, [people[place] for place in places], color=FILL, width=0.8)
+        axes.axvline(floor - 0.5, color=BAD, linewidth=1.4, linestyle=(0, (4, 3)))
         axes.annotate(
             f"k = {floor}",
             (floor - 0.5, 1),
@@ -306,67 +268,25 @@ def histogram(sizes: Sequence[int], floor: int, *, name: str, title: str) -> Mar
             xytext=(5, -4),
             textcoords="offset points",
             va="top",
-            color=_BAD,
+            color=BAD,
         )
         axes.set_xlim(0, max([*places, floor]) + 1.5)
         for side in (axes.xaxis, axes.yaxis):
             side.set_major_locator(MaxNLocator(6, integer=True))
-        axes.tick_params(axis="y", colors=_SOFT)
+        axes.tick_params(axis="y", colors=SOFT)
         axes.set_xlabel("people in the class")
         axes.set_ylabel("people")
         axes.spines[["top", "right"]].set_visible(False)
-        return _svg(figure, title)
+        return svg(figure, title)
 
 
 def _draw(axes: Axes, height: int, bar: Bar) -> None:
-    colour = _ACCENT if bar.ok else _BAD
+    colour = ACCENT if bar.ok else BAD
     axes.plot([bar.estimate, bar.bound], [height, height], color=colour, linewidth=3, alpha=0.55)
     axes.plot(bar.bound, height, marker="|", markersize=11, markeredgewidth=2.4, color=colour)
     axes.plot(bar.estimate, height, marker="o", markersize=6.5, color=colour)
     if bar.limit is not None:
-        line = Line2D([bar.limit] * 2, [height - 0.4, height + 0.4], color=_INK, linewidth=1.6)
+        line = Line2D([bar.limit] * 2, [height - 0.4, height + 0.4], color=INK, linewidth=1.6)
         axes.add_line(line)
     if bar.chance is not None:
-        axes.plot(bar.chance, height, marker="d", markersize=4.5, color=_SOFT)
-
-
-def _theme(name: str) -> AbstractContextManager[None]:
-    """Return a context in which nobody's matplotlibrc counts."""
-    return style.context(["default", {**_STYLE, "svg.hashsalt": name}])
-
-
-def _share(figure: Figure, margins: float) -> float:
-    """Return the share of the figure's height that is left beside ``margins`` inches."""
-    return 1 - margins / float(figure.get_figheight())
-
-
-def _svg(figure: Figure, title: str) -> Markup:
-    buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(
-        buffer, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    )
-    text = buffer.getvalue()
-    body = text[text.index("<svg") :]
-    for part in _FOREIGN:
-        body = re.sub(part, "", body, flags=re.DOTALL)
-    body = re.sub(r'<g id="[^"]*"', "<g", body)  # every picture numbers its groups the same
-    for colour, variable in _THEME.items():
-        body = body.replace(colour, f"var(--{variable})")
-    body = body.replace("'DejaVu Sans'", "inherit")
-    width, height = figure.get_size_inches() * 72
-    opening = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'class="plot" role="img" viewBox="0 0 {width:g} {height:g}"><title>{escape(title)}</title>'
-    )
-    return Markup(opening + body[body.index(">") + 1 :])  # noqa: S704 - title escaped, rest drawn
-
-
-def standalone(picture: Markup) -> str:
-    """Return a picture as a file of its own: the light theme's colours, a white ground."""
-    text = str(picture)
-    for variable, colour in _LIGHT.items():
-        text = text.replace(f"var(--{variable})", colour)
-    text = text.replace("inherit", "sans-serif")
-    ground = '<rect width="100%" height="100%" fill="#ffffff"/>'
-    grounded = text.replace("</title>", f"</title>{ground}", 1)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{grounded}\n'
+        axes.plot(bar.chance, height, marker="d", markersize=4.5, color=SOFT)

@@ -11,10 +11,12 @@ from sluice.config import Config
 from sluice.config.policy import Product, TierPolicy
 from sluice.files import read_json
 from sluice.files.tables import read_table
+from sluice.gates.assessment import assessment
 from sluice.gates.evidence import Evidence, read_evidence
 from sluice.gates.judge import PASSING, Gate
-from sluice.gates.review import judged_plot
+from sluice.gates.review import judged_plot, level_of_each
 from sluice.release.pages import rounded, write_page
+from sluice.tables.hierarchies import ALL
 
 _FACTS = ["mechanism", "epsilon", "delta", "scale"]
 _WITHHELD = "It did not meet a requirement of the policy; the facility can tell you more."
@@ -58,6 +60,10 @@ def write_report(config: Config, tier: str, path: Path) -> None:
         path,
         "report.html",
         people=_people(config, tier),
+        assessed=assessment(
+            rules, read_json(config.layout.plan(tier)), judged, evidence, exact=False
+        ),
+        levels=_levels(config, tier),
         withheld=_withheld(config, rules, gates),
         risk=_rows(judged, evidence, "scenario", rules.count_rounding),
         utility=_rows(judged, evidence, "utility", rules.count_rounding),
@@ -107,6 +113,14 @@ def _people(config: Config, tier: str) -> dict[str, str] | None:
         "k": str(rules.people.k),
         "reason": rules.people.reason,
     }
+
+
+def _levels(config: Config, tier: str) -> list[tuple[str, str]]:
+    """Return what each recoded field has become: the node, which may be known (decision 12)."""
+    node = read_json(config.layout.plan(tier))["recoding"].get("node") or {}
+    found = level_of_each(config.policy.tiers[tier], node)
+    words = {ALL: "not told", "value": "as it is"}
+    return [(field, words.get(name, f"level {name}")) for field, _, name in found if name]
 
 
 def _withheld(
