@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sluice.config import Config
 from sluice.errors import SluiceError
+from sluice.explaining import Explanation, explain_tier
 from sluice.files import read_json
 from sluice.files.tables import read_table, write_table
 from sluice.jobs import Job
@@ -155,3 +156,57 @@ def test_a_product_that_needs_an_attack_of_a_later_version_is_off(tiny: Tiny) ->
     assert products["clinical_history"]["status"] == "off"
     assert products["clinical_history"]["reason"].startswith("needs history_linkage: ")
     assert products["clinical_table"]["reason"] == "not wanted"
+
+
+def test_what_other_k_would_cost_is_noted_for_the_board(tiny: Tiny) -> None:
+    steps = planned(tiny, EVEN)[0]["recoding"]["front"]
+    assert [step["k"] for step in steps] == [2, 3, 5, 8, 12, 20]
+    assert [step["loss"] for step in steps] == sorted(step["loss"] for step in steps)
+    assert all(step["highest"] <= 1 / step["k"] for step in steps)
+
+
+def explained(tiny: Tiny) -> Explanation:
+    return explain_tier(Job(Config.load(tiny.config, ADDRESS), "plan", TIER), 0.09)
+
+
+def test_a_refused_plan_names_the_command_that_explains_and_it_finds_the_field(
+    tiny: Tiny,
+) -> None:
+    """Everybody lacks something else, and what is missing has no coarser level."""
+    searched(tiny)
+    lonely = [p | {"missing": f"m{n}"} for n, p in enumerate(EVEN)]
+    with pytest.raises(SluiceError, match=r"`sluice explain tiny/v1 --tier controlled`"):
+        planned(tiny, lonely)
+    found = explained(tiny)
+    assert found.now is None and found.initial.unique == 1
+    assert found.fields[0].field == "missing" and found.fields[0].without.highest < 1
+    assert ("drop", "missing") in {(change.kind, change.field) for change, _ in found.changes}
+    assert {change.field for change, _ in found.changes} == {"missing"}
+
+
+def test_a_frozen_node_that_suppresses_too_many_is_told_one_coarser_level(tiny: Tiny) -> None:
+    """At 5 years, 48 people between 20 and 92 make no classes; at 40 years they do."""
+    spread = [person(20 + n * 3 // 2, None, SMOKING[n % 3]) for n in range(48)]
+    policy = tiny.home / "config/policies/tiny.yaml"
+    tiny.edit(policy, "{mode: frozen, node: {age: 2}}", "{mode: frozen, node: {age: 0}}")
+    made, _ = planned(tiny, spread)
+    assert made["people"]["suppressed"] > 5
+    found = explained(tiny)
+    coarser = {change.field: name for change, name in found.changes if change.kind == "coarser"}
+    assert coarser == {"age": "20"}
+    tiny.edit(policy, "node: {age: 0}", "node: {age: 2}")
+    made, table = planned(tiny, spread)
+    assert made["people"]["suppressed"] <= 4 and explained(tiny).changes == []
+    assert explained(tiny).now is not None
+    assert explained(tiny).now.n == table["kept"].sum()  # type: ignore[union-attr]
+
+
+def test_an_explanation_without_facts_says_what_to_run(tiny: Tiny) -> None:
+    with pytest.raises(SluiceError, match=r"facts were not gathered.*sluice run tiny/v1"):
+        explained(tiny)
+
+
+def test_what_nothing_shows_costs_nothing(tiny: Tiny) -> None:
+    made, _ = planned(tiny, EVEN)
+    assert "sex" in made["recoding"]["quasi"] and made["recoding"]["untold"] == []
+    assert made["recoding"]["attackers"]["register"]["knows"] == ["age", "sex", "zip3", "country"]

@@ -100,6 +100,16 @@ POLICY = "config/policies/tiny.yaml"
         (POLICY, "{mode: frozen, node: {age: 2}}", "{mode: frozen}", "a node exactly when"),
         (POLICY, "node: {age: 2}", "node: {agee: 2}", "over names in quasi"),
         (POLICY, "node: {age: 2}}", "node: {age: 2}}\n      quasi: [agee, age]", "not agee"),
+        (POLICY, "node: {age: 2}}", "node: {age: 2}}\n      attackers: {spy: {knows: [agee], "
+         "reason: x}}", "not agee"),
+        (POLICY, "node: {age: 2}}", "node: {age: 2}}\n      attackers: {spy: {knows: [], "
+         "reason: x}}", "at least one thing"),
+        (POLICY, "node: {age: 2}}", "node: {age: 2}}\n      attackers: {spy: {knows: [age], "
+         "reason: x}}", "attacker_spy among what the product clinical_table requires"),
+        (POLICY, "node: {age: 2}}", "node: {age: 2}}\n      attackers: {diary: {knows: [age], "
+         "product: history}}", "attacker_diary among what the product history requires"),
+        (POLICY, "node: {age: 2}}", "node: {age: 2}}\n    limits: {attacker_diary: null}",
+         "a limit attacker_diary"),
         (POLICY, "extends: default", "extends: tiny", "extends itself"),
         (POLICY, "extends: default", "extends: none-such", "is missing"),
         (POLICY, "  controlled:\n", "  controlled:\n    source: controlled\n", "source"),

@@ -99,7 +99,7 @@ class Lab:
         people = pd.DataFrame({"subject": everyone})
         kept = ~people["subject"].isin(set(suppressed))
         write_table(layout.plan_people(tier), people.assign(kept=kept, class_id=0))
-        part = load("imaging", "propose")(self.job("plan", tier), facts)
+        part = load("imaging", "propose")(self.job("plan", tier), facts, {})
         states = {"studies": {"status": product, "reason": ""}}
         plan = {
             "products": states,

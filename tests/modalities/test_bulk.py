@@ -288,7 +288,7 @@ def test_a_group_must_be_a_field_that_the_policy_releases(lab, tmp_path):
     )
     facts = pd.read_parquet(lab.config.layout.facts("controlled", "bulk"))
     with pytest.raises(SluiceError, match="no field that the policy releases"):
-        propose(other.job("plan", "controlled", "bulk"), facts)
+        propose(other.job("plan", "controlled", "bulk"), facts, {})
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from sluice.errors import SluiceError
 from sluice.files import read_json
 from sluice.modalities.imaging.contribute import contribute
 from sluice.modalities.imaging.describe import describe
+from sluice.modalities.imaging.shown import shown
 from sluice.release.decode import decode
 from sluice.release.dictionary import check_rows, columns_of
 
@@ -321,8 +322,23 @@ def test_everyone_with_a_selected_object_has_a_fact(lab):
     facts = lab.plan("controlled")
     selected = lab.tables("controlled/minimize", "instances")
     assert set(facts["subject"]) == set(selected["subject"])
-    assert set(facts["attribute"]) == {"studies"}
-    assert set(facts["value"]) == {"1", "2"}
+    wide = facts.pivot(index="subject", columns="attribute", values="value")
+    assert set(wide) == {"studies", "objects", "image_modality", "region", "device"}
+    assert set(wide["studies"]) == {"1"}, "later studies do not leave, so they tell nothing"
+    assert selected.groupby("subject")["study"].nunique().max() > 1
+    assert set(wide["device"]) == {"SIEMENS"}
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_candidate_shows_what_the_facts_say_and_no_later_study(lab, tier):
+    facts = lab.plan(tier).set_index(["subject", "attribute"])["value"]
+    links = lab.crosswalk(tier).query("kind == 'person'").set_index("person")["subject"]
+    seen = shown(lab.job("score", tier))
+    seen["subject"] = seen["subject"].map(links)
+    seen = seen.set_index(["subject", "attribute"])["value"]
+    assert len(seen) and seen.sort_index().equals(facts.loc[seen.index].sort_index())
+    instances = lab.tables(f"{tier}/minimize", "instances")
+    assert len(set(links.index)) < instances["study"].nunique() or tier == "registered"
 
 
 def test_each_consenting_participant_adds_one_pair_of_the_domain(lab):

@@ -37,7 +37,8 @@ __all__ = ["lab"]
 
 EVERY = ("clinical", "bulk", "singlecell")
 OFF = "title: Individual scores of gene sets\n        enabled: false\n"
-MEANS = "title: Mean expression of gene sets by tissue\n"
+MEANS = "title: Mean expression of gene sets by tissue\n        aggregate: true\n"
+SAMPLES = "max_samples: 1  # who has more would stand out; raise it where most people have as many\n"
 NEEDS = "        requires: [group_floor, differencing, membership"
 
 
@@ -79,10 +80,18 @@ def hide_nothing(lab):
     controlled, registered = (policy["tiers"][tier] for tier in ("controlled", "registered"))
     for field in ("height_cm", "note", "postcode"):
         del controlled["modalities"]["clinical"]["fields"][f"people.{field}"]
-    controlled["people"]["quasi"].remove("zip3")
+    for known in (controlled["people"]["quasi"], *_named(controlled)):
+        for field in ("height_cm", "zip3"):
+            if field in known:
+                known.remove(field)
     del registered["modalities"]["clinical"]["fields"]["people.sex"]["levels"]
     registered["people"]["k"] = 5
     yaml.dump(policy, path)
+
+
+def _named(tier):
+    attackers = tier["people"]["attackers"].values()
+    return [who["knows"] for who in attackers if who["knows"] != "everything"]
 
 
 @pytest.fixture(scope="module")
@@ -253,8 +262,11 @@ def test_donors_with_scores_are_linked_in_the_joint_classes(on, joint):
 
 
 def test_a_plan_that_forgot_the_link_fails_the_joint_gates(lab, tmp_path, shared_data, monkeypatch):
-    """Two samples of two tissues and cells beside them: such donors stand alone."""
+    """Two samples, and cells beside them: such donors stand alone."""
     other = switched_on(lab, tmp_path / "lab", shared_data)
+    other.amend("policies/default.yaml", SAMPLES, "max_samples: 2\n")
+    other.amend("policies/default.yaml", "        - bulk_samples\n", "")
+    other.tier_steps("controlled", *EVERY, score=False)
     with monkeypatch.context() as patch:
         patch.setattr(planning, "is_offered", lambda job, product: False)
         other.tier_steps("registered", *EVERY, score=False)

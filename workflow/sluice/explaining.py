@@ -11,7 +11,7 @@ from sluice.config.policy import FieldRule
 from sluice.errors import SluiceError
 from sluice.files import read_json
 from sluice.jobs import Job
-from sluice.knowledge import MISSING
+from sluice.knowledge import MISSING, by_modality
 from sluice.modalities.shared.rules import level_names
 from sluice.planning import Question, field_rules, question
 from sluice.tables.explain import Change, smallest_changes, without_each
@@ -21,7 +21,7 @@ from sluice.tables.risk import Risk, prosecutor, summarise
 
 @dataclass(frozen=True)
 class FieldCost:
-    """One quasi-identifier: its level in the plan ("" without one), and the risk without it."""
+    """A quasi-identifier, or all of a modality: its level in the plan, and the risk without it."""
 
     field: str
     level: str
@@ -75,7 +75,8 @@ def explain_tier(job: Job, threshold: float) -> Explanation:
         release = f"{job.layout.cohort}/{job.layout.version}"
         mend = f"run `sluice run {release}`"
         raise SluiceError("The tier's facts were not gathered yet", where=job.tier, mend=mend)
-    asked = question(job, {m: job.read(file) for m, file in files.items()}, policy)
+    facts = {m: job.read(file) for m, file in files.items()}
+    asked = question(job, facts, policy)
     rules = field_rules(job.settings.modalities or {})
     raw = asked.table[asked.quasi].fillna(MISSING)
     node = _planned(job, asked)
@@ -84,8 +85,12 @@ def explain_tier(job: Job, threshold: float) -> Explanation:
         shown = apply_node(raw, node, asked.levels)
         joined = shown.join(asked.table[asked.sensitive].fillna(MISSING), rsuffix=" ")
         shown = shown[suppress(joined, asked.quasi, policy.k, **asked.limits)]
-    costs = without_each(shown, asked.quasi, threshold) if len(shown) else {}
-    fields = [FieldCost(name, _level(asked, rules, name, node), costs[name]) for name in costs]
+    groups = by_modality(facts)
+    costs = without_each(shown, asked.quasi, threshold, groups) if len(shown) else {}
+    fields = [
+        FieldCost(name, "" if name in groups else _level(asked, rules, name, node), costs[name])
+        for name in costs
+    ]
     some = node is not None and len(shown) > 0
     return Explanation(
         initial=summarise(prosecutor(raw, asked.quasi), threshold),

@@ -71,9 +71,20 @@ def untold(job: Job, facts: Mapping[str, pd.DataFrame]) -> set[str]:
         for name, product in products.items()
         if is_offered(job, name) and not product.aggregate
     }
-    told: set[str] = set()
-    silent: set[str] = set()
-    for modality, table in facts.items():
-        names = {f"has_{modality}", *map(str, table["attribute"].unique())}
-        (told if modality in shown else silent).update(names)
-    return silent - told
+    names = attributes(facts)
+    told = set().union(*(names[modality] for modality in names if modality in shown))
+    return set().union(*names.values()) - told
+
+
+def attributes(facts: Mapping[str, pd.DataFrame]) -> dict[str, set[str]]:
+    """Return the attributes that each modality tells, whether there is any among them."""
+    return {
+        modality: {f"has_{modality}", *map(str, table["attribute"].unique())}
+        for modality, table in facts.items()
+    }
+
+
+def by_modality(facts: Mapping[str, pd.DataFrame]) -> dict[str, set[str]]:
+    """Return the attributes of each modality but the clinical one, under a name for readers."""
+    named = attributes(facts)
+    return {f"all of {modality}": named[modality] for modality in named if modality != "clinical"}

@@ -21,7 +21,7 @@ from sluice.attacks.linkage import record_linkage
 from sluice.config.policy import EVERYTHING, attacker_score
 from sluice.files import read_json
 from sluice.jobs import Job
-from sluice.knowledge import LINKED, MISSING, joint_table, linked_facts
+from sluice.knowledge import LINKED, MISSING, by_modality, joint_table, linked_facts
 from sluice.modalities import load
 from sluice.modalities.shared.consent import people_of, truth_of
 from sluice.modalities.shared.told import text
@@ -55,7 +55,7 @@ def joint_scenarios(job: Job) -> list[Score]:
         raw[LINKED] = released.loc[[truth[subject] for subject in raw.index], LINKED].to_numpy()
     before = candidates.astype(object).where(candidates.notna(), MISSING)
     scores = [
-        _explained(prosecutor(released, quasi, "prosecutor", PRODUCT), released, before),
+        _explained(job, prosecutor(released, quasi, "prosecutor", PRODUCT), released, before),
         journalist(released, quasi, "journalist", PRODUCT),
         marketer(released, quasi, "marketer", PRODUCT),
         joint_uniqueness(released, quasi, "joint_uniqueness", PRODUCT),
@@ -94,10 +94,11 @@ def _attackers(
     return found
 
 
-def _explained(score: Score, released: pd.DataFrame, before: pd.DataFrame) -> Score:
+def _explained(job: Job, score: Score, released: pd.DataFrame, before: pd.DataFrame) -> Score:
     """Add the risk before anything was done, and what it would be without each field."""
     quasi = [str(name) for name in released]
-    without = without_each(released, quasi, THRESHOLD)
+    facts = {m: job.read(job.layout.facts(job.tier, m)) for m in job.config.modalities}
+    without = without_each(released, quasi, THRESHOLD, by_modality(facts))
     initial = _risk(before, [name for name in quasi if name in before])
     detail = {"initial": initial, "without": {name: asdict(r) for name, r in without.items()}}
     return replace(score, detail=score.detail | detail)

@@ -98,11 +98,15 @@ def tier_explained(config: Config, tier: str) -> str:
     lines = [f"before anything is done: {_risk(found.initial)}"]
     if found.now:
         lines.append(f"as planned: {_risk(found.now)}")
-    lines.append("for somebody who does not know one of the fields:")
+    whole = found.now or found.initial
+    dear = [cost for cost in found.fields if cost.without != whole]
+    lines.append("for somebody who does not know one of these:")
     lines += [
         f"  {cost.field}{f' ({cost.level})' if cost.level else ''}: {_risk(cost.without)}"
-        for cost in found.fields
+        for cost in dear
     ]
+    if free := [cost.field for cost in found.fields if cost not in dear]:
+        lines.append(f"  no other costs anything by itself: {', '.join(free)}")
     if found.changes:
         lines.append("smallest changes after which the classes hold, least loss first:")
         lines += [f"  {_change(change, level)}" for change, level in found.changes]

@@ -31,7 +31,7 @@ def field_plot(
         figure = Figure(figsize=(WIDTH, 1.0 + 0.34 * len(without)))
         height = figure.get_figheight()
         axes = figure.add_axes((0.3, 0.62 / height, 0.67, share(figure, 1.0)))
-        for place, risk in enumerate(reversed(without.values())):
+        for place, risk in enumerate(reversed([*without.values()])):
             axes.plot([risk, now], [place, place], color=FILL, linewidth=5, solid_capstyle="butt")
             axes.plot(risk, place, marker="o", markersize=5.5, color=ACCENT)
         axes.axvline(now, color=INK, linewidth=1.4)
@@ -41,7 +41,7 @@ def field_plot(
             shown.append(limit)
         axes.set_xlim(0, max(shown) * 1.08)
         axes.set_ylim(-0.7, len(without) - 0.3)
-        labels = [field.replace("_", " ") for field in reversed(without)]
+        labels = [field.replace("_", " ") for field in reversed([*without])]
         axes.set_yticks(range(len(without)), labels=labels)
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_locator(MaxNLocator(5))

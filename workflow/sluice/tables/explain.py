@@ -5,7 +5,7 @@ Everything is counted or searched anew; no value of the table is in what is retu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,11 +21,25 @@ Search = Callable[[Levels, float], Recoding]
 """Search of these ladders with at most this share of records suppressed; refuses as ``search``."""
 
 
-def without_each(df: pd.DataFrame, quasi: Sequence[str], threshold: float) -> dict[str, Risk]:
-    """Return, field by field, the prosecutor's risk for somebody who does not know that field."""
+def without_each(
+    df: pd.DataFrame,
+    quasi: Sequence[str],
+    threshold: float,
+    groups: Mapping[str, Collection[str]] | None = None,
+) -> dict[str, Risk]:
+    """Return the prosecutor's risk for somebody who does not know a field, for each field.
+
+    Parameters
+    ----------
+    groups
+        Name → fields that are left out together as well: where fields tell much the same, none of
+        them alone costs anything.
+    """
+    left_out = {name: {name} for name in quasi} | {n: set(g) for n, g in (groups or {}).items()}
     return {
-        name: summarise(prosecutor(df, [q for q in quasi if q != name]), threshold)
-        for name in quasi
+        name: summarise(prosecutor(df, [q for q in quasi if q not in gone]), threshold)
+        for name, gone in left_out.items()
+        if gone & set(quasi)
     }
 
 
