@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from sluice import code
-from sluice.code import ADAPTER_MODULES, closure, code_digest, resources_of, script_path
+from sluice.code import (
+    ADAPTER_MODULES,
+    SHARED_MODULES,
+    adapters_of,
+    closure,
+    code_digest,
+    resources_of,
+    script_path,
+)
 from sluice.errors import SluiceError
 from sluice.modalities import load
 from sluice.resources import shipped
@@ -124,10 +132,23 @@ def test_every_module_that_code_loads_by_name_is_in_the_table() -> None:
             and len(call.args) == 2
             and isinstance(call.args[1], ast.Constant)
         }
-        table = set(ADAPTER_MODULES.get(script, ()))
+        table = {*ADAPTER_MODULES.get(script, ())}
+        table |= {SHARED_MODULES[script]} if script in SHARED_MODULES else set()
         assert table <= called, script
         # Others import sluice.public and sluice.planning, but neither measure nor plan.
         assert called - table <= {"contribute", "propose"}, script
+
+
+def test_each_score_covers_what_every_adapter_reads_back_of_the_candidate() -> None:
+    for modality in ("joint", *MODALITIES):
+        adapters = adapters_of("score", modality, MODALITIES)
+        covered = {path for adapter in adapters for path in closure("score", adapter)}
+        for other in MODALITIES:
+            assert code.PACKAGE / f"modalities/{other}/shown.py" in covered
+            own = code.PACKAGE / f"modalities/{other}/utility.py"
+            assert (own in covered) == (other == modality)
+    assert adapters_of("curate", "bulk", MODALITIES) == ("bulk",)
+    assert adapters_of("bundle", None, MODALITIES) == tuple(MODALITIES)
 
 
 def test_nothing_else_is_imported_by_name_in_the_pipeline() -> None:

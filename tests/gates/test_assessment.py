@@ -100,7 +100,14 @@ def test_the_board_sees_fields_and_other_k(tmp_path: Path) -> None:
 
 def test_the_report_tells_the_method_and_neither_search_nor_exact_number(tmp_path: Path) -> None:
     told = text_of(reported(tmp_path, scores=[*SCORES, *EXPLAINED], planned=PLANNED))
-    for expected in ("Risk assessment", "Initial", "Threshold", "Residual", "0.82", "age: level 20"):
+    for expected in (
+        "Risk assessment",
+        "Initial",
+        "Threshold",
+        "Residual",
+        "0.82",
+        "age: level 20",
+    ):
         assert expected in told, expected
     for inside in ("0.8137", "0.0556", "0.0387", "0.0119", "0.2113", "0.314", "0.7391"):
         assert inside not in told, inside

@@ -38,7 +38,9 @@ __all__ = ["lab"]
 EVERY = ("clinical", "bulk", "singlecell")
 OFF = "title: Individual scores of gene sets\n        enabled: false\n"
 MEANS = "title: Mean expression of gene sets by tissue\n        aggregate: true\n"
-SAMPLES = "max_samples: 1  # who has more would stand out; raise it where most people have as many\n"
+SAMPLES = (
+    "max_samples: 1  # who has more would stand out; raise it where most people have as many\n"
+)
 NEEDS = "        requires: [group_floor, differencing, membership"
 
 
