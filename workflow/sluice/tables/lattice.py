@@ -7,7 +7,7 @@ joining rows of a finer node's class table, so few looks go through all distinct
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 from math import prod
@@ -16,11 +16,9 @@ import numpy as np
 import pandas as pd
 
 from sluice.errors import SluiceError
-from sluice.tables.classes import column_codes, dense, mixed_radix, require_columns, value_codes
+from sluice.tables.classes import column_codes, dense, mixed_radix, require_columns
+from sluice.tables.fields import Field, Level, encode_field
 from sluice.tables.models import Rules, contingency, kept_classes
-
-Level = Callable[[pd.Series], pd.Series] | np.ndarray | pd.Series
-"""One level of a field: a function of a column, or the column's labels already made."""
 
 Node = tuple[int, ...]
 """Level of each field, in the order of :attr:`Lattice.fields`."""
@@ -28,39 +26,6 @@ Node = tuple[int, ...]
 _CELLS_HELD = 30_000_000  # of class tables held for later; 4 bytes each
 _JOINING_PAYS = 8  # measured: 4 to 100 are alike
 _LEAST_CHARGE = 10_000  # rows that a look at a small class table is charged with
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field: what each leaf value becomes on each level.
-
-    Parameters
-    ----------
-    name, weight
-        See :func:`sluice.tables.recode.search`.
-    codes
-        Label of each leaf on each level, numbered from 0; shape (levels, leaves).
-    radix
-        Number of labels on each level.
-    shares
-        Share of all leaves that have the leaf's label, by level; shape (levels, leaves).
-    """
-
-    name: str
-    weight: float
-    codes: np.ndarray
-    radix: list[int]
-    shares: np.ndarray
-
-    @property
-    def levels(self) -> int:
-        """Number of levels."""
-        return len(self.radix)
-
-    @property
-    def leaves(self) -> int:
-        """Number of leaves."""
-        return self.shares.shape[1]
 
 
 @dataclass(frozen=True)
@@ -143,7 +108,7 @@ class Lattice:
         self.fields: list[Field] = []
         leaf = np.empty((len(hierarchies), len(df)), dtype=np.int32)
         for j, name in enumerate(sorted(hierarchies)):
-            field, leaf[j] = _field(
+            field, leaf[j] = encode_field(
                 df[name], hierarchies[name], domains.get(name), weights.get(name, 1.0)
             )
             self.fields.append(field)
@@ -286,78 +251,3 @@ def _rows(table: ClassTable, rows: np.ndarray) -> ClassTable:
         {name: codes[rows] for name, codes in table.sensitive.items()},
         table.records[rows],
     )
-
-
-def on_level(values: pd.Series, level: Level) -> pd.Series:
-    """Return a column on one of its levels."""
-    if callable(level):
-        return level(values)
-    return pd.Series(np.asarray(level), index=values.index, name=values.name)
-
-
-def _field(
-    values: pd.Series, levels: Sequence[Level], domain: Sequence[object] | None, weight: float
-) -> tuple[Field, np.ndarray]:
-    """Code one field on every level; return it and the leaf of each record."""
-    leaves, leaf = _leaves(values, domain)
-    codes, radix = [], []
-    for place, level in enumerate(levels):
-        if callable(level):
-            labels = _labels(values, leaves, level)
-        else:
-            labels = _labels_of_leaves(values, leaf, len(leaves), level, domain is not None)
-        numbers, count = column_codes(labels)
-        numbers, count = dense(numbers, count)
-        if codes and len(np.unique(codes[-1])) != len(np.unique(codes[-1] * count + numbers)):
-            raise SluiceError(
-                "A level of a generalisation is not a function of the level before it",
-                where=f"column {values.name}, level {place}",
-                mend="make the levels nest",
-            )
-        codes.append(numbers)
-        radix.append(count)
-    shares = [np.bincount(c)[c] / len(leaves) for c in codes]
-    return Field(str(values.name), weight, np.array(codes), radix, np.array(shares)), leaf
-
-
-def _leaves(values: pd.Series, domain: Sequence[object] | None) -> tuple[list[object], np.ndarray]:
-    """Distinct values of a field (its domain first), and the place of each record's value there."""
-    codes, found = value_codes(values)
-    leaves = found if domain is None else [v for v in dict.fromkeys(domain) if not pd.isna(v)]
-    places = {value: place for place, value in enumerate(leaves)}
-    place = np.array([len(leaves), *(places.get(value, -1) for value in found)])
-    leaf = place[codes]
-    if (leaf < 0).any():
-        raise SluiceError(
-            "A value is outside the domain of its field",
-            where=f"column {values.name}, row {int((leaf < 0).argmax()) + 1}",
-            mend="correct the source, or add the value to the policy's rule",
-        )
-    return (leaves if (codes > 0).all() else [*leaves, None]), leaf
-
-
-def _labels(
-    values: pd.Series, leaves: list[object], level: Callable[[pd.Series], pd.Series]
-) -> pd.Series:
-    """Label the leaves; an error names the record's row, not the leaf's place."""
-    try:
-        return level(pd.Series(leaves, name=values.name, dtype=object))
-    except SluiceError:
-        level(values)
-        raise
-
-
-def _labels_of_leaves(
-    values: pd.Series, leaf: np.ndarray, count: int, level: np.ndarray | pd.Series, domain: bool
-) -> pd.Series:
-    """Read a function of the leaves off labels that were made for every record."""
-    made = column_codes(pd.Series(np.asarray(level)))[0]
-    by_leaf = np.full(count, -1, dtype=np.int64)
-    by_leaf[leaf] = made
-    if domain or len(made) != len(leaf) or (by_leaf[leaf] != made).any():
-        raise SluiceError(
-            "Labels made in advance need one label a value, and no declared domain",
-            where=f"column {values.name}",
-            mend="give the level as a function of the column",
-        )
-    return pd.Series(by_leaf)

@@ -20,7 +20,8 @@ import pandas as pd
 from sluice.errors import SluiceError
 from sluice.tables.boxes import least_loss
 from sluice.tables.classes import encode
-from sluice.tables.lattice import Lattice, Level, on_level
+from sluice.tables.fields import Level, on_level
+from sluice.tables.lattice import Lattice
 from sluice.tables.models import Rules, kept_classes, tabulate
 
 EFFORT = 1_000_000_000
