@@ -157,6 +157,7 @@ def test_rules_that_nothing_satisfies_say_how_to_mend():
         search(pd.DataFrame({"sex": [*"FMF"]}), {"sex": SEX}, 4)
 
 
+@settings(max_examples=25)
 @given(records, st.integers(1, 4), st.sampled_from([0.0, 0.2, 1.0]), st.integers(0, 12))
 def test_a_search_that_ends_early_says_how_far_from_the_optimum_it_may_be(rows, k, share, looks):
     table = table_of(rows)
@@ -209,7 +210,13 @@ def adult(shared_data):
     return table, hierarchies, domains
 
 
-LIMITS = {0.0: (0.57315, 0), 0.02: (0.31371, 506), 0.05: (0.24193, 1346), 1.0: (0.22041, 2553)}
+# Losses as ARX prints them, to more digits by brute force (the last test).
+LIMITS = {
+    0.0: (0.573150965576, 0),
+    0.02: (0.313713035331, 506),
+    0.05: (0.241932365103, 1346),
+    1.0: (0.220411928550, 2553),
+}
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -218,7 +225,7 @@ def test_the_adult_table_reaches_the_published_optimum(adult, limit):
     table, hierarchies, domains = adult
     found = search(table, hierarchies, 5, max_suppression=limit, domains=domains)
     loss, suppressed = LIMITS[limit]
-    assert found.loss == pytest.approx(loss, abs=5e-6)
+    assert found.loss == pytest.approx(loss, abs=1e-9)
     assert (found.suppressed.sum(), found.gap) == (suppressed, 0)
 
 

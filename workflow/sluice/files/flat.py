@@ -59,22 +59,20 @@ def column_names(path: Path, role: str) -> list[str]:
 def delimiter_of(path: Path, role: str) -> str:
     """Return the delimiter under which the first rows have the same and the largest width.
 
-    A TSV has tabs; for Parquet, which has none, it is the comma.
+    A TSV has tabs; for Parquet and tables of one column, which have none, it is the comma.
     """
     if path.suffix.lower() in (".tsv", ".parquet"):
         return "\t" if path.suffix.lower() == ".tsv" else ","
-    widths: dict[str, int] = {}
-    for delimiter in _DELIMITERS:
-        rows = _first_rows(path, delimiter)
-        if rows and len({len(row) for row in rows}) == 1:
-            widths[delimiter] = len(rows[0])
-    if not widths:
+    widths = {d: [len(row) for row in _first_rows(path, d)] for d in _DELIMITERS}
+    split = {d: found for d, found in widths.items() if found and found[0] > 1}
+    even = {d: found[0] for d, found in split.items() if len(set(found)) == 1}
+    if not even and (split or not any(widths.values())):
         raise SluiceError(
             "The rows of a table do not have the same number of cells under any delimiter",
             where=role,
             mend="separate cells by one of , ; tab | and quote those that hold it",
         )
-    return max(widths, key=lambda delimiter: widths[delimiter])
+    return max(even, key=lambda d: even[d], default=_DELIMITERS[0])
 
 
 def _first_rows(path: Path, delimiter: str) -> list[list[str]]:
