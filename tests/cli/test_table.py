@@ -46,7 +46,7 @@ def home(tmp_path: Path) -> Path:
             "note": "seen",
         }
     )
-    table.loc[7, ["age", "place"]] = [59, "south"]
+    table.loc[7, "age"], table.loc[7, "place"] = 59, "south"
     table.loc[9, "place"] = None
     table.to_csv(tmp_path / "in.csv", index=False)
     (tmp_path / "h").mkdir()

@@ -1,4 +1,5 @@
 import csv
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,8 +14,8 @@ AGE = {"levels": [5, 10, 20, "*"], "top": 90}
 NUMBER = {"levels": [0.5, 1, 5, "*"], "bottom": 0, "top": 50}
 PLACE = {"map": {"Lyon": ["FR", "Europe"], "Nice": ["FR", "Europe"], "Oslo": ["NO", "Europe"]}}
 
-ORDER = {"order": ["low", "middle", "high", "top"], "levels": [1, 2, 4]}
-TREE = {"parent": {"A10BA02": "A10BA", "A10BA": "A10B", "A10B": "A", "B01": "B"}}
+ORDER: dict[str, Any] = {"order": ["low", "middle", "high", "top"], "levels": [1, 2, 4]}
+TREE: dict[str, Any] = {"parent": {"A10BA02": "A10BA", "A10BA": "A10B", "A10B": "A", "B01": "B"}}
 REGION = {"levels": ["country", "subregion", "region"]}
 
 days = st.dates().map(str)
