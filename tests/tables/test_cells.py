@@ -1,5 +1,6 @@
 from collections import Counter
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ rows = st.lists(
 modes = pytest.mark.parametrize("mode", ["strict", "wildcard"])
 
 
-def table(records: object) -> pd.DataFrame:
+def table(records: list[Any]) -> pd.DataFrame:
     return pd.DataFrame(records, columns=COLUMNS, dtype=object)
 
 
@@ -40,7 +41,7 @@ def test_adult_without_a_violation(adult, mode, most) -> None:
     cells = suppress_cells(adult, list(adult), 5, mode=mode)
     assert 0 < cells.sum() <= most
     assert violations(adult.mask(cells), 5, mode) == 0
-    assert violations(adult, 5, mode) == 15_353, "the verifier sees them in the table as it was"
+    assert violations(adult, 5, "strict") == 15_353, "the verifier sees them in the table as it was"
 
 
 @modes
@@ -93,8 +94,8 @@ def fewest(records: list[tuple[str, str]], k: int) -> int:
 @given(records=st.lists(st.tuples(*[st.sampled_from("pqr")] * 2), min_size=3, max_size=4))
 @settings(max_examples=40)
 def test_strict_takes_at_most_twice_the_least_number_of_cells_of_small_tables(records) -> None:
-    df = pd.DataFrame(records, dtype=object)
-    cells = suppress_cells(df, list(df), 2).sum()
+    df = pd.DataFrame(records, columns=["a", "b"], dtype=object)
+    cells = suppress_cells(df, ["a", "b"], 2).sum()
     assert fewest(records, 2) <= cells <= 2 * fewest(records, 2)
 
 
@@ -125,13 +126,16 @@ def test_who_fits_nowhere_joins_the_class_that_costs_least() -> None:
 
 @modes
 def test_what_cannot_be_is_refused(mode) -> None:
-    df, wide = table([("p", "p", "p")] * 3), pd.DataFrame([["p"] * 20] * 3)
+    df, wide = (
+        table([("p", "p", "p")] * 3),
+        pd.DataFrame([["p"] * 20] * 3, columns=list("abcdefghijklmnopqrst")),
+    )
     for wrong in (
         lambda: suppress_cells(df, COLUMNS, 4, mode=mode),
         lambda: suppress_cells(df, [], 2, mode=mode),
         lambda: suppress_cells(df, ["z"], 2, mode=mode),
         lambda: suppress_cells(df, COLUMNS, 2, mode=mode, weights={"a": 0.0}),
-        lambda: suppress_cells(wide, list(wide), 2, mode=mode),
+        lambda: suppress_cells(wide, [*wide.columns], 2, mode=mode),
     ):
         with pytest.raises(SluiceError):
             wrong()

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,12 +8,12 @@ from hypothesis import strategies as st
 
 from sluice.errors import SluiceError
 from sluice.tables.hierarchies import ladder
-from sluice.tables.local import kept, on_places, recode_cells, removed
+from sluice.tables.local import Level, kept, on_places, recode_cells, removed
 from sluice.tables.models import Rules
 
 PLACE = {"levels": ["value", "level1"], "map": {v: [v[0]] for v in ("x1", "x2", "y1", "y2")}}
 AGE = {"levels": [5, 10, 20]}
-LEVELS = {
+LEVELS: dict[str, list[Level]] = {
     "age": [*ladder("age", AGE)[:3], removed],
     "place": [*ladder("map", PLACE)[:2], removed],
     "sex": [kept],
@@ -29,7 +31,7 @@ people = st.lists(
 )
 
 
-def table(records: object) -> pd.DataFrame:
+def table(records: list[Any]) -> pd.DataFrame:
     return pd.DataFrame(records, columns=["age", "place", "sex", "smoking"], dtype=object)
 
 
@@ -91,14 +93,19 @@ def test_a_field_that_never_changes_leaves_its_rare_rows_at_risk() -> None:
     assert (recode_cells(df, LEVELS, Rules(2)) == 0).all()
 
 
-def test_cells_on_their_own_places_keep_the_kind_of_the_column() -> None:
-    numbers = pd.Series([1.0, 2.0, 3.0], name="x")
-    out = on_places(numbers, {0: kept, -1: removed}, np.array([0, -1, 0]))
-    assert out.dtype == np.float64 and out.isna().tolist() == [False, True, False]
-    assert on_places(numbers[:0], {0: kept}, np.array([])).empty
+@pytest.mark.parametrize(
+    ("kind", "after"),
+    [("float64", "float64"), ("int64", "Int64"), ("Int64", "Int64"), ("object", "object")],
+)
+def test_cells_on_their_own_places_keep_the_kind_of_the_column(kind, after) -> None:
+    values = pd.Series([1, 2, 3], name="x", dtype=kind)
+    out = on_places(values, {0: kept, -1: removed}, np.array([0, -1, 0]))
+    assert out.dtype == after and out.isna().tolist() == [False, True, False]
+    assert out.dropna().tolist() == [1, 3] and out.name == "x"
+    assert on_places(values, {0: kept}, np.zeros(3)).dtype == kind
 
 
 def test_too_many_combinations_are_refused_before_any_is_tried() -> None:
-    df = pd.DataFrame([["p"] * 20] * 3)
+    df = pd.DataFrame([["p"] * 20] * 3, columns=list("abcdefghijklmnopqrst"))
     with pytest.raises(SluiceError, match=r"too many combinations.*20 fields"):
-        recode_cells(df, {name: [kept, removed] for name in df}, Rules(2))
+        recode_cells(df, {name: [kept, removed] for name in df.columns}, Rules(2))

@@ -167,7 +167,7 @@ def _classes(
         node = {q: list(ladders[q])[found.node[q]] for q in quasi}
         recoded, kept, loss = _recoded(table, ladders, node), ~found.suppressed, found.loss
     cells = pd.DataFrame(index=table.index)
-    if policy.recoding.local != "off":
+    if policy.recoding.local != "none":
         levels = _cell_levels(table, ladders, node, rules, policy, sensitive)
         changed = _with_cells(table, ladders, node, levels)
         again = suppress(changed, quasi, policy.k, **limits)  # type: ignore[arg-type]

@@ -50,8 +50,8 @@ class Recoding(Model):
     weights: dict[str, float] = Field(
         default_factory=dict, description="search: loss weight; local: cost of a cell"
     )
-    local: Literal["off", "suppress", "recode"] = Field(
-        default="off",
+    local: Literal["none", "suppress", "recode"] = Field(
+        default="none",
         description="controlled only, before whole people are suppressed: single cells are removed "
         "(suppress), or made coarser where that is enough (recode)",
     )
@@ -65,7 +65,7 @@ class Recoding(Model):
     def _node(self) -> Recoding:
         if (self.mode == "frozen") != bool(self.node):
             raise ValueError("a node exactly when the mode is frozen")
-        if (self.local != "off") != bool(self.local_fields):
+        if (self.local != "none") != bool(self.local_fields):
             raise ValueError("local_fields exactly when local is suppress or recode")
         return self
 
@@ -226,6 +226,6 @@ class Policy(Model):
         for name, rules in self.tiers.items():
             if (rules.source == "controlled") != (name == "registered"):
                 raise ValueError("source: controlled for registered, curated for the others")
-            if name != "controlled" and rules.people and rules.people.recoding.local != "off":
+            if name != "controlled" and rules.people and rules.people.recoding.local != "none":
                 raise ValueError("local recoding in controlled only (decision 12)")
         return self

@@ -53,11 +53,19 @@ def on_places(values: pd.Series, levels: Mapping[int, Level], places: np.ndarray
     places
         Shape (rows,): the place of each cell.
     """
-    found = sorted({int(place) for place in places})
-    out = levels[found[0]](values) if found else values
-    for place in found[1:]:
-        out = out.where(places != place, levels[place](values))
-    return out
+    out = np.full(len(values), None, dtype=object)
+    kinds = set()
+    for place in np.unique(places):
+        here, labels = places == place, levels[int(place)](values)
+        out[here] = labels.to_numpy(dtype=object)[here]
+        if not labels.isna().all():
+            kinds.add(labels.dtype)
+    column = pd.Series(out, index=values.index, name=values.name, dtype=object)
+    if len(kinds) != 1:
+        return column
+    kind = kinds.pop()
+    whole = pd.api.types.is_integer_dtype(kind) and column.isna().any()
+    return column.astype("Int64" if whole else kind)
 
 
 def costs_of(fields: Sequence[str], weights: Mapping[str, float] | None) -> np.ndarray:
