@@ -131,11 +131,11 @@ def test_subtraction_gives_back_a_cell_that_is_hidden_alone_and_not_one_that_is_
 def test_trying_all_tables_leaves_as_many_values_as_the_threshold_for_a_small_count(counts) -> None:
     found = suppress_counts(counts, N)
     assert (small(counts) <= found.cells).all() and (counts[found.cells] > 0).all()
-    assume(found.cells[:-1, :-1].sum() <= 5)
+    assume(0 < found.cells[:-1, :-1].sum() <= 5)
     fits = possible(hidden(counts, found.cells), most=7 + N)
     for place in zip(*np.nonzero(small(counts)), strict=True):
         values = fits[(slice(None), *place)]
-        assert len(np.unique(values)) >= min(N, 8 + N - counts.max())
+        assert len(np.unique(values)) >= N
 
 
 @given(st.one_of(tables((6,)), tables((3, 4)), tables((2, 2, 3))))
