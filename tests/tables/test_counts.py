@@ -243,6 +243,15 @@ def test_rounded_counts_are_multiples_and_none_is_small(counts, base) -> None:
     assert off[~np.isnan(off)].max() <= base / 2
 
 
+def test_a_margin_that_undoes_the_rounding_takes_another_count_with_it() -> None:
+    counts = np.array([1, 13, 13, 27])
+    careless = np.array([np.nan, 15, 15, 25])
+    low = np.where(np.isnan(careless), 1, careless - 2)
+    high = np.where(np.isnan(careless), 12, careless + 2)
+    assert widths(low, high, small(counts, 11)) == pytest.approx(0), "27 - 13 - 13 at the most: 1"
+    assert np.isnan(round_counts(counts, 11, 5)).tolist() == [True, True, False, False]
+
+
 @given(st.one_of(tables((6,), 30), tables((3, 4), 30)), st.sampled_from([3, 5, 10]))
 @settings(max_examples=25)
 def test_margins_leave_as_many_values_as_the_base_for_a_small_count(counts, base) -> None:

@@ -81,6 +81,8 @@ def counts(
     _refuse(method, earlier, key_file, identifier)
     started = time.monotonic()
     fields = [name.strip() for name in by.split(",")]
+    if COUNT in fields:
+        raise SluiceError("A column is named as the counts are", where=f"IN, column {COUNT}")
     records = read_table_file(source, "IN")
     before = [_read(path, fields) for path in earlier]
     table = count_table(records, fields, [_labels(before, name) for name in fields])

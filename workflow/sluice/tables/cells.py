@@ -150,9 +150,7 @@ def _spared(
                 wild[groups[row]] += records[row]
                 hit.append(row)
         cells[hit] = ~subsets[place]
-        # A row that lost cells matches all that share the others; it matched its own kind before.
-        matches += np.bincount(groups[hit], weights=records[hit], minlength=len(records)).astype(
-            np.int64
-        )[groups]
-        matches[hit] -= records[hit]
+        # A row that lost cells matches all that share the others; its own kind lost them too.
+        wildcards = np.bincount(groups[hit], weights=records[hit], minlength=len(records))
+        matches += wildcards.astype(np.int64)[groups]
     return cells

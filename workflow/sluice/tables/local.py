@@ -133,7 +133,7 @@ def recode_cells(
             continue
         places[left[fits]] = nodes[place]
         left = left[~fits]
-    _join(everyone[~safe(everyone, places)], places, fields, nodes, step)
+    _join(left, places, fields, nodes, step)
     return places
 
 
