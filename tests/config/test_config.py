@@ -100,6 +100,13 @@ POLICY = "config/policies/tiny.yaml"
         (POLICY, "{mode: frozen, node: {age: 2}}", "{mode: frozen}", "a node exactly when"),
         (POLICY, "node: {age: 2}", "node: {agee: 2}", "over names in quasi"),
         (POLICY, "node: {age: 2}}", "node: {age: 2}}\n      quasi: [agee, age]", "not agee"),
+        (POLICY, "{age: 2}}", "{age: 2}, local: suppress}", "local_fields exactly when"),
+        (POLICY, "{age: 2}}", "{age: 2}, local_fields: [sex]}", "local_fields exactly when"),
+        (POLICY, "{age: 2}}", "{age: 2}, local: recode, local_fields: [smoking]}", "over names in"),
+        (POLICY, "{age: 2}}", "{age: 2}, local: suppress, local_fields: [has_bulk]}",
+         "only the clinical table people has, not has_bulk"),
+        (POLICY, "  controlled:\n", "  registered:\n    people:\n      recoding: "
+         "{local: suppress, local_fields: [sex]}\n  controlled:\n", "in controlled only"),
         (POLICY, "extends: default", "extends: tiny", "extends itself"),
         (POLICY, "extends: default", "extends: none-such", "is missing"),
         (POLICY, "  controlled:\n", "  controlled:\n    source: controlled\n", "source"),

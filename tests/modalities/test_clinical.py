@@ -188,6 +188,29 @@ def test_a_policy_field_that_the_cohort_lacks_stops(tiny: Tiny) -> None:
         released(tiny)
 
 
+@pytest.mark.parametrize("local", ["suppress", "recode"])
+def test_a_cell_that_the_plan_changes_is_released_as_it_says(tiny: Tiny, local: str) -> None:
+    rows = tiny.rows("people.csv")
+    for row in rows[:2]:
+        row["birth_date"] = "1930-01-01"
+    tiny.write("people.csv", rows)
+    before = released(tiny)["people"]
+    node = "node: {age: 2}}"
+    tiny.edit(tiny.home / "config/policies/tiny.yaml", node,
+              f"{node[:-1]}, local: {local}, local_fields: [age, sex]}}")  # fmt: skip
+    people = released(tiny)["people"]
+    layout = Config.load(tiny.config, ADDRESS).layout
+    local_plan = read_json(layout.plan(TIER))["recoding"]["local"]
+    assert len(people) == PEOPLE > len(before)
+    quasi = people[["age", "sex", "zip3", "country", "diagnosis"]].fillna("")
+    assert quasi.groupby(list(quasi)).size().min() >= 5
+    removed = {name: int(people[name].isna().sum()) for name in ("age", "sex")}
+    assert removed == {name: local_plan["fields"][name]["removed"] for name in ("age", "sex")}
+    job = job_of(tiny, "bundle", TIER)
+    said = {row["column"]: row["rule"] for row in describe(job)}
+    assert said["age"].endswith("; single cells coarser or removed") and ";" not in said["zip3"]
+
+
 def test_a_source_for_a_table_that_does_not_exist_stops(tiny: Tiny) -> None:
     tiny.edit(tiny.cohort, "table: visits", "table: visit")
     with pytest.raises(SluiceError, match="choose one of: people, visits, events"):

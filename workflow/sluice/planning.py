@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,12 @@ from sluice.files import write_json
 from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities import load
-from sluice.modalities.shared.plan import is_offered
+from sluice.modalities.shared.plan import REMOVED, cell_columns, is_offered, on_cells
 from sluice.modalities.shared.rules import ladder, level_names
 from sluice.public import refusals
+from sluice.tables.hierarchies import ALL
+from sluice.tables.local import recode_cells, removed
+from sluice.tables.models import Rules
 from sluice.tables.recode import search, suppress
 
 MISSING = "(missing)"
@@ -170,12 +173,20 @@ def tier_classes(
         )
         node = {q: list(ladders[q])[found.node[q]] for q in quasi}
         recoded, kept = _recoded(table, ladders, node), ~found.suppressed
+    cells = pd.DataFrame(index=table.index)
+    if policy.recoding.local != "none":
+        levels = _cell_levels(table, ladders, node, rules, policy, sensitive)
+        changed = _with_cells(table, ladders, node, levels)
+        again = suppress(changed, quasi, policy.k, **limits)  # type: ignore[arg-type]
+        if again.sum() > kept.sum():  # cells go only where more people can stay for it
+            recoded, kept, cells = changed, again, levels
     class_id = recoded.groupby(quasi, sort=True, dropna=False).ngroup() if quasi else 0
     people = pd.DataFrame({"subject": table.index, "kept": kept}).assign(
-        class_id=np.where(kept, np.asarray(class_id), -1)
+        class_id=np.where(kept, np.asarray(class_id), -1),
+        **cell_columns(cells),
     )
     names = {q: level_names(rules[q]) if q in rules else ["value"] for q in quasi}
-    recoding = {
+    recoding: dict[str, Any] = {
         "mode": policy.recoding.mode,
         "node": node,
         "levels": names,
@@ -184,7 +195,59 @@ def tier_classes(
         "quasi": quasi,
         "sensitive": sensitive,
     }
+    if not cells.empty:
+        recoding["local"] = {
+            "mode": policy.recoding.local,
+            "fields": {
+                name: {
+                    "removed": int((cells.loc[kept, name] == REMOVED).sum()),
+                    "coarser": int((cells.loc[kept, name] > node[name]).sum()),
+                }
+                for name in map(str, cells)
+            },
+        }
     return people, recoding
+
+
+def _cell_levels(
+    table: pd.DataFrame,
+    ladders: dict[str, dict[int, Callable[..., pd.Series]]],
+    node: dict[str, int],
+    rules: Mapping[str, FieldRule],
+    policy: People,
+    sensitive: Sequence[str],
+) -> pd.DataFrame:
+    """Return the level of each cell that may change, subjects as index (see ``REMOVED``)."""
+    steps = {name: [level] for name, level in node.items()}
+    for name in set(policy.recoding.local_fields) & set(node):
+        names = level_names(rules[name])
+        if policy.recoding.local == "recode":
+            steps[name] += [i for i in ladders[name] if i > node[name] and names[i] != ALL]
+        steps[name].append(REMOVED)
+    places = recode_cells(
+        table.assign(**{name: table[name].fillna(MISSING) for name in sensitive}),
+        {name: [(ladders[name] | {REMOVED: removed})[i] for i in steps[name]] for name in node},
+        Rules(policy.k, dict.fromkeys(sensitive, policy.l_diversity)),
+        policy.recoding.weights,
+    )
+    levels = {
+        name: np.array(steps[name])[places[:, j]]
+        for j, name in enumerate(node)
+        if len(steps[name]) > 1
+    }
+    return pd.DataFrame(levels, index=table.index)
+
+
+def _with_cells(
+    table: pd.DataFrame,
+    ladders: dict[str, dict[int, Callable[..., pd.Series]]],
+    node: dict[str, int],
+    cells: pd.DataFrame,
+) -> pd.DataFrame:
+    out = _recoded(table, ladders, node)
+    for name in map(str, cells):
+        out[name] = on_cells(table[name], ladders[name], cells[name])
+    return out.fillna(MISSING)
 
 
 def _recoded(

@@ -11,6 +11,7 @@ from sluice.attacks.linkage import record_linkage
 from sluice.files import read_json
 from sluice.jobs import Job
 from sluice.modalities.shared.consent import people_of, truth_of
+from sluice.modalities.shared.plan import cell_levels, on_cells
 from sluice.planning import LINKED, MISSING, field_ladders, linked_facts, wide_facts
 from sluice.public import audit_products
 from sluice.scores import Score
@@ -164,7 +165,10 @@ def _raw_facts(job: Job) -> pd.DataFrame:
 
 
 def _recode(job: Job, known: pd.DataFrame) -> pd.DataFrame:
-    """Put an attacker's knowledge through what the tier (and the one below it) did."""
+    """Put an attacker's knowledge through what the tier (and the one below it) did.
+
+    Where cells were changed one by one the attacker is taken to know what was done to each.
+    """
     steps = [(job.tier, job.settings.modalities or {})]
     if job.settings.source == "controlled":
         steps.insert(0, ("controlled", job.settings.below or {}))
@@ -174,7 +178,12 @@ def _recode(job: Job, known: pd.DataFrame) -> pd.DataFrame:
         ladders = field_ladders(modalities)
         for name, level in plan["recoding"]["node"].items():
             if name in out and name in ladders:
-                out[name] = ladders[name][level](out[name])
+                cells = cell_levels(job, tier, name)
+                out[name] = (
+                    ladders[name][level](out[name])
+                    if cells is None
+                    else on_cells(out[name], dict(enumerate(ladders[name])), cells)
+                )
     return out.astype(object).map(lambda v: MISSING if pd.isna(v) else _text(v))
 
 

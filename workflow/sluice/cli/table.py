@@ -11,6 +11,7 @@ from sluice.cli import Commands
     cls=Commands,
     modules={
         "anonymize": "table_anonymize",
+        "counts": "table_counts",
         "propose": "table_propose",
     },
 )
