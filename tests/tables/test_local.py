@@ -79,7 +79,7 @@ def test_a_cell_becomes_coarser_where_that_is_enough() -> None:
 def test_who_is_left_joins_a_class_on_the_cheapest_level_that_both_share() -> None:
     df = table([(20, "x1", "f", "u")] * 4 + [(21, "x2", "f", "u")] + [(59, "y1", "f", "u")] * 4)
     places = recode_cells(df, LEVELS, Rules(2))
-    assert places.tolist() == [[0, 1, 0]] * 5 + [[0, 0, 0]] * 4
+    assert places.tolist() == [[0, 1, 0]] + [[0, 0, 0]] * 3 + [[0, 1, 0]] + [[0, 0, 0]] * 4
 
 
 def test_who_looks_like_a_changed_class_already_needs_no_change() -> None:
