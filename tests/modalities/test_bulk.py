@@ -92,7 +92,7 @@ def test_identifiers_stand_in_raw_and_nowhere_in_the_release(lab, tmp_path):
 
 def test_the_matrix_holds_raw_counts_of_the_permitted_genes(lab):
     data = released(lab)
-    assert data.obs["person"].tolist() == sorted(data.obs["person"])
+    assert data.obs["donor_id"].tolist() == sorted(data.obs["donor_id"])
     assert not excluded(data.var_names.tolist(), ["HLA", "KIR", "IG", "TCR"]).any()
     raw = pd.read_csv(lab.folder / "raw/demo/bulk/counts.tsv", sep="\t", index_col=0)
     assert excluded(raw.index.tolist(), ["HLA", "KIR", "IG", "TCR"]).any()
@@ -123,7 +123,7 @@ def test_a_person_suppressed_in_one_table_is_in_no_other(lab):
     for modality in ("bulk", "singlecell", "clinical"):
         assert not gone & set(lab.crosswalk("controlled", modality, "person")["subject"])
     clinical = pd.read_parquet(lab.data("controlled", "clinical") / "people.parquet")
-    assert set(released(lab).obs["person"]) <= set(clinical["person"])
+    assert set(released(lab).obs["donor_id"]) <= set(clinical["person"])
 
 
 def test_group_means_are_a_function_of_the_released_matrix(lab):
@@ -133,14 +133,14 @@ def test_group_means_are_a_function_of_the_released_matrix(lab):
     logs = log_normalise(data.X.toarray())
     genes = [i for i, gene in enumerate(data.var_names) if gene in set(gene_sets()["WP23"])]
     frame = data.obs.assign(score=logs[:, genes].mean(axis=1))
-    means = frame.groupby(["tissue", "person"], observed=True)["score"].mean()
+    means = frame.groupby(["tissue", "donor_id"], observed=True)["score"].mean()
     means = means.groupby("tissue", observed=True).mean()
     shown = table[table["feature"] == "WP23"].set_index("tissue")["mean"]
     assert np.allclose(shown, means[shown.index], atol=1e-4)
 
 
 def test_the_floor_check_finds_what_a_weak_release_would_show(lab):
-    keys = released(lab).obs.rename(columns={"person": "donor"})[["donor", "tissue"]]
+    keys = released(lab).obs.rename(columns={"donor_id": "donor"})[["donor", "tissue"]]
     table = pd.read_parquet(lab.data("controlled", "bulk") / "group_means.parquet")
     assert floor_faults(table, keys, ["tissue"], Floors(10)) == 0
     assert floor_faults(table, keys, ["tissue"], Floors(40)) > 0
@@ -328,7 +328,7 @@ def test_a_cohorts_minimized_matrix_is_swept(lab, tmp_path):
     found = read_json(tmp_path / "out/sweep.json")
     matrix = anndata.read_h5ad(lab.data("controlled", "bulk") / "expression.h5ad")
     people = sum(found["donors"].values())
-    assert people >= matrix.obs["person"].nunique()
+    assert people >= matrix.obs["donor_id"].nunique()
     assert found["chosen_on"][0]["verdict"] == "fail"
     whole = "".join(path.read_text() for path in (tmp_path / "out").iterdir()).lower()
     assert not {k for k, value, _ in lab.canaries if k in IDENTIFIERS and value.lower() in whole}

@@ -176,7 +176,7 @@ def test_a_row_is_a_persons_score_of_a_fixed_set_and_nothing_else(on):
 
 def test_scores_are_a_function_of_controlleds_matrix(on):
     matrix = open_released(on.data("controlled", "bulk") / "expression.h5ad")
-    keys = pd.DataFrame({"donor": matrix.obs["person"].to_numpy(), "row": range(len(matrix.obs))})
+    keys = pd.DataFrame({"donor": matrix.obs["donor_id"].to_numpy(), "row": range(len(matrix.obs))})
     genes = pd.read_parquet(
         on.config.layout.minimize("registered", "bulk", "all") / "genes.parquet"
     )["gene_id"]

@@ -106,13 +106,13 @@ def test_a_filtered_copy_leaks_and_the_released_files_do_not(lab, tmp_path):
 @pytest.mark.parametrize("name", FILES)
 def test_released_cells_hold_nothing_but_values(lab, name):
     data = released(lab, name)
-    assert data.obs["person"].tolist() == sorted(data.obs["person"])
-    assert list(data.obs.columns) == ["person", "cell_type", "date"]
+    assert data.obs["donor_id"].tolist() == sorted(data.obs["donor_id"])
+    assert list(data.obs.columns) == ["donor_id", "cell_type", "date"]
     assert data.obs_names.str.fullmatch(r"S[a-z2-7]{16}").all()
     assert set(data.uns) == {"title", "schema"}
     assert not (data.layers or data.obsm or data.obsp or data.varm or data.raw)
     people = pd.read_parquet(lab.config.layout.plan_people("controlled"))
-    assert data.obs["person"].nunique() <= people["kept"].sum()
+    assert data.obs["donor_id"].nunique() <= people["kept"].sum()
 
 
 def test_values_of_a_cell_are_those_of_its_own_barcode(lab):
@@ -132,7 +132,7 @@ def test_dates_move_by_the_same_shift_as_the_clinical_ones(lab):
     people = lab.crosswalk("controlled", "singlecell", "person").set_index("new")["original"]
     samples = pd.read_parquet(lab.config.layout.curate("singlecell", "all") / "samples.parquet")
     first = samples.sort_values("date").groupby("subject")["date"].first()
-    shown = data.obs.drop_duplicates("person").set_index("person")["date"].astype(str)
+    shown = data.obs.drop_duplicates("donor_id").set_index("donor_id")["date"].astype(str)
     subjects = people[shown.index]
     moved = pd.to_datetime(shown.to_numpy()) - pd.DatetimeIndex(first[subjects])
     maps = lab.job("apply", "controlled", "clinical").pseudonyms()
@@ -173,7 +173,7 @@ def test_the_surface_count_sees_a_slot_and_an_identifier_in_a_released_file(lab,
 def test_proportions_and_means_are_a_function_of_the_released_cells(lab):
     folder = lab.data("controlled", "singlecell")
     obs = released(lab).obs
-    counts = pd.crosstab(obs["person"], obs["cell_type"])
+    counts = pd.crosstab(obs["donor_id"], obs["cell_type"])
     counts = counts[counts.sum(axis=1) >= 10]
     expected = counts.div(counts.sum(axis=1), axis=0).mean()
     shown = pd.read_parquet(folder / "proportions.parquet").set_index("cell_type")

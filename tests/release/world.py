@@ -221,7 +221,7 @@ def _write_data(world: World) -> None:
     write_table(clinical / "visits.parquet", visits)
     bulk = layout.data("controlled", "bulk", "all")
     bulk.mkdir(parents=True)
-    obs = pd.DataFrame({"person": PERSONS, "tissue": ["lung", "lung"]}, index=["Sa", "Sb"])
+    obs = pd.DataFrame({"donor_id": PERSONS, "tissue": ["lung", "lung"]}, index=["Sa", "Sb"])
     matrix = ad.AnnData(np.arange(6.0).reshape(2, 3), obs=obs)
     matrix.var_names = ["G1", "G2", "G3"]
     matrix.write_h5ad(bulk / "expression.h5ad")
@@ -286,7 +286,13 @@ def _write_rest(world: World) -> None:
 def _dictionary_rows() -> list[dict[str, Any]]:
     described = {
         "data/clinical/visits.parquet": ["person", "date", "smoking", "age"],
-        "data/bulk/expression.h5ad": ["X", "obs/person", "obs/tissue", "obs/_index", "var/_index"],
+        "data/bulk/expression.h5ad": [
+            "X",
+            "obs/donor_id",
+            "obs/tissue",
+            "obs/_index",
+            "var/_index",
+        ],
         "data/bulk/group_means.parquet": ["tissue", "mean"],
         "data/imaging/**/*.dcm": [
             *("SOPClassUID", "SOPInstanceUID", "PatientID", "StudyDate", "PixelData"),

@@ -115,7 +115,7 @@ def _clinical(folder: Path) -> Iterator[tuple[str, object]]:
 
 def _expression(folder: Path) -> Iterator[tuple[str, object]]:
     for path in sorted(folder.glob("*.h5ad")):
-        yield from _pairs(anndata.read_h5ad(path).obs, "person", "date")
+        yield from _pairs(anndata.read_h5ad(path).obs, "donor_id", "date")
 
 
 def _imaging(folder: Path) -> Iterator[tuple[str, object]]:

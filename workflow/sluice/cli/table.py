@@ -7,6 +7,13 @@ import click
 from sluice.cli import Commands
 
 
-@click.group(cls=Commands, modules={"counts": "table_counts"})
+@click.group(
+    cls=Commands,
+    modules={
+        "anonymize": "table_anonymize",
+        "counts": "table_counts",
+        "propose": "table_propose",
+    },
+)
 def table() -> None:
     """Generalise tables of individual records, and say what it costs and what risk stays."""

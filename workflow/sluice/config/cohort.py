@@ -14,7 +14,7 @@ Role = Literal["direct", "quasi", "sensitive", "linkage", "free_text", "safe"]
 FieldType = Literal["string", "category", "date", "number", "integer"]
 
 #: Keys of Sluice's own tables: a raw column under such a name would stand in for a pseudonym.
-_RESERVED = frozenset({"subject", "person", "visit"})
+_RESERVED = frozenset({"subject", "person", "visit", "donor_id"})
 
 
 def _inside(value: str) -> str:

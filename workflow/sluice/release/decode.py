@@ -163,9 +163,9 @@ def _h5_values(name: str, item: h5py.Dataset) -> Iterator[str]:
 def _own_observations(file: h5py.File, content: Content) -> None:
     """Note what stands in the row of a person (of a sample or a cell)."""
     obs = file.get("obs")
-    if not isinstance(obs, h5py.Group) or "person" not in obs:
+    if not isinstance(obs, h5py.Group) or "donor_id" not in obs:
         return
-    people = _column(obs["person"])
+    people = _column(obs["donor_id"])
     for name in obs:
         values = _column(obs[name]) if name != "__categories" else []
         if len(values) == len(people):

@@ -20,6 +20,7 @@ from sluice.modalities.shared.groups import averaged, only_planned, set_scores
 from sluice.modalities.shared.h5ad import (
     ReleasedMatrix,
     file_words,
+    gene_names,
     open_released,
     released_fields,
     write_crosswalk,
@@ -55,7 +56,7 @@ def apply(job: Job, out: Path) -> None:
         path = out / "expression.h5ad"
         obs = _write_matrix(job, path, samples, genes, maps, settings.decimals)
         if product_is_on(job, "group_means"):
-            keys = obs.rename(columns={"person": "subject"})
+            keys = obs.rename(columns={"donor_id": "subject"})
             told = _write_means(job, out, open_released(path), keys, genes, plan, settings)
         job.counts["samples released"] += len(samples)
     subjects = subjects_behind(job, maps, samples["subject"])
@@ -124,12 +125,12 @@ def _write_matrix(
     decimals: int,
 ) -> pd.DataFrame:
     """Write the h5ad, rows in the order of the pseudonyms; return its ``obs``."""
-    obs = pd.DataFrame({"person": samples["subject"].map(maps.person)})
+    obs = pd.DataFrame({"donor_id": samples["subject"].map(maps.person)})
     obs = obs.join(released_fields(job, "samples", samples, maps))
     obs["name"], obs["original"] = samples["sample_id"].map(maps.item), samples["sample_id"]
-    obs = obs.sort_values(["person", "name"]).set_index("name")
+    obs = obs.sort_values(["donor_id", "name"]).set_index("name")
     original = obs.pop("original").tolist()
-    var = genes.sort_values("gene_id").set_index("gene_id")[["symbol"]]
+    var = gene_names(genes)
     source = job.layout.curate("bulk", "all") / "matrix.h5"
     job.note_input(source)
     with open_matrix(source) as matrix:

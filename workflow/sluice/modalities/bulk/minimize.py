@@ -58,4 +58,4 @@ def _released(job: Job) -> tuple[pd.DataFrame, pd.DataFrame]:
         samples["date"] = pd.to_datetime(samples["date"])
     symbols = load_genes()["symbol"].reindex(matrix.genes).astype(object).to_numpy()
     genes = pd.DataFrame({"gene_id": matrix.genes, "symbol": symbols}, dtype=object)
-    return samples.rename(columns={"person": "subject"}), genes
+    return samples.rename(columns={"donor_id": "subject"}), genes

@@ -145,7 +145,7 @@ def _behind(job: Job) -> tuple[ReleasedMatrix, pd.DataFrame]:
     path = job.layout.data("controlled", "bulk", "all") / "expression.h5ad"
     job.note_input(path)
     matrix = open_released(path)
-    keys = matrix.obs.rename(columns={"person": "donor"}).reset_index(drop=True)
+    keys = matrix.obs.rename(columns={"donor_id": "donor"}).reset_index(drop=True)
     keys["row"] = range(len(keys))
     if job.settings.source == "controlled":
         keys = keys[keys["donor"].isin(kept_subjects(job))]

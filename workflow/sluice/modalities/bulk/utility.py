@@ -111,7 +111,7 @@ def _scores(job: Job) -> Score:
     job.note_input(path)
     matrix, shown = open_released(path), read_scores(job)
     people = people_of(job, job.tier, "bulk")
-    keys = pd.DataFrame({"donor": matrix.obs["person"].map(people)})
+    keys = pd.DataFrame({"donor": matrix.obs["donor_id"].map(people)})
     keys = keys.assign(row=range(len(keys))).dropna()
     genes = job.read(job.layout.minimize(job.tier, "bulk", "all") / "genes.parquet")["gene_id"]
     whole = donor_scores(matrix, keys, genes, list(shown.columns)).loc[shown.index]

@@ -78,14 +78,19 @@ def h5ad_rows(
     fixed = {
         "X": (f"Expression, {what}s by genes", genes, "as curated, rounded", unit),
         "obs/_index": (f"Pseudonym of the {what}", linkage, "keyed pseudonym", ""),
-        "obs/person": (
-            "Pseudonym of the participant; joins all files of this tier",
+        "obs/donor_id": (
+            "Pseudonym of the participant, `person` of the tables; joins all files of this tier",
             linkage,
             "keyed pseudonym",
             "",
         ),
         "var/_index": ("Ensembl gene id without version", genes, "groups of genes left out", ""),
-        "var/symbol": ("Gene symbol of the shipped annotation", genes, "from the gene id", ""),
+        "var/feature_name": (
+            "Gene symbol of the shipped annotation",
+            genes,
+            "from the gene id",
+            "",
+        ),
         "uns/title": ("What the file is, and its release", title, "constant", ""),
         "uns/schema": ("Layout of the file and kind of its values", title, "constant", ""),
     }

@@ -64,6 +64,15 @@ def _iso(dates: pd.Series) -> pd.Series:
     return text.where(dates.notna(), None)
 
 
+def gene_names(genes: pd.DataFrame) -> pd.DataFrame:
+    """Return ``var`` of a released matrix: the genes' names by their ids, under CELLxGENE's word.
+
+    ``genes`` holds ``gene_id`` and ``symbol``; the rows come out in the order of the ids.
+    """
+    var = genes.sort_values("gene_id").set_index("gene_id")[["symbol"]]
+    return var.rename(columns={"symbol": "feature_name"})
+
+
 def file_words(job: Job, title: str, value_kind: str) -> dict[str, str]:
     """Return the two words of ``uns``: title with the release's address, layout with value kind.
 

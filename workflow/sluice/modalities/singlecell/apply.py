@@ -19,6 +19,7 @@ from sluice.jobs import Job
 from sluice.modalities.shared.groups import chosen_sets, only_planned
 from sluice.modalities.shared.h5ad import (
     file_words,
+    gene_names,
     open_released,
     released_fields,
     write_crosswalk,
@@ -71,7 +72,7 @@ def apply(job: Job, out: Path) -> None:
             named = pd.concat([named, new], ignore_index=True)
         if groups_on:
             main = open_released(out / _MAIN)
-            typed = main.obs.assign(donor=main.obs["person"], row=range(len(main.obs)))
+            typed = main.obs.assign(donor=main.obs["donor_id"], row=range(len(main.obs)))
             told = _write_groups(job, out, out / _MAIN, typed, main.genes, plan, settings)
     subjects = subjects_behind(job, maps, cells["subject"])
     write_groups(job, {"cell_groups": told}, subjects, settings.decimals)
@@ -81,7 +82,7 @@ def apply(job: Job, out: Path) -> None:
 def _with_fields(
     job: Job, cells: pd.DataFrame, samples: pd.DataFrame, maps: Pseudonyms
 ) -> pd.DataFrame:
-    """Return the cells' keys, ``person``, and the released fields of cell and sample."""
+    """Return the cells' keys, ``donor_id``, and the released fields of cell and sample."""
     of_sample = released_fields(job, "samples", samples.reset_index(drop=True), maps)
     of_sample = of_sample.set_index(pd.Index(samples["sample_id"]))
     of_cell = released_fields(job, "cells", cells, maps)
@@ -89,7 +90,7 @@ def _with_fields(
     keys = cells[_KEYS]
     people = {subject: maps.person(subject) for subject in keys["subject"].unique()}
     table = pd.concat([keys, of_cell, placed], axis=1)
-    return table.assign(person=keys["subject"].map(people))
+    return table.assign(donor_id=keys["subject"].map(people))
 
 
 def _write_cells(
@@ -103,8 +104,7 @@ def _write_cells(
 ) -> pd.DataFrame:
     """Write one h5ad, cells in the order of their pseudonyms; return ``subject, original, new``."""
     assert job.settings.products is not None
-    var = genes[genes["file_id"] == records[0].file_id].sort_values("gene_id")
-    var = var.set_index("gene_id")[["symbol"]]
+    var = gene_names(genes[genes["file_id"] == records[0].file_id])
     parts, streams = [], []
     for number, record in enumerate(records):
         source = open_recorded(job, record)
@@ -115,10 +115,10 @@ def _write_cells(
         streams.append(_Rows(source.iter_rows(rows, columns=columns, folder=path.parent)))
         parts.append(part.assign(stream=number))
     # A person's cells lie together, whatever files they come from.
-    merged = pd.concat(parts).sort_values(["person", "stream", "name"])
+    merged = pd.concat(parts).sort_values(["donor_id", "stream", "name"])
     obs = merged.set_index("name").drop(columns=[*_KEYS, "stream", "original"])
-    obs = obs[["person", *(c for c in obs.columns if c != "person")]]
-    blocks = _interleaved(streams, merged.groupby(["person", "stream"], sort=True).size())
+    obs = obs[["donor_id", *(c for c in obs.columns if c != "donor_id")]]
+    blocks = _interleaved(streams, merged.groupby(["donor_id", "stream"], sort=True).size())
     kind = records[0].value_kind
     rounded = blocks if kind == "counts" else (_rounded(block, decimals) for block in blocks)
     words = file_words(job, job.settings.products["cells"].title, kind)
@@ -134,7 +134,7 @@ def _named(cells: pd.DataFrame, source: CellSource, maps: Pseudonyms) -> pd.Data
         maps.item(f"{sample}\0{barcode}")
         for sample, barcode in zip(cells["sample_id"], barcodes, strict=True)
     ]
-    return cells.assign(original=barcodes, name=names).sort_values(["person", "name"])
+    return cells.assign(original=barcodes, name=names).sort_values(["donor_id", "name"])
 
 
 @dataclass

@@ -69,7 +69,7 @@ def _released(job: Job) -> dict[str, pd.DataFrame]:
         return {n: pd.DataFrame(columns=names[n], dtype=object) for n in _TABLES}
     job.note_input(path)
     matrix = open_released(path)
-    cells = matrix.obs.rename(columns={"person": "subject"}).reset_index(drop=True)
+    cells = matrix.obs.rename(columns={"donor_id": "subject"}).reset_index(drop=True)
     if "date" in cells:
         cells["date"] = pd.to_datetime(cells["date"])
     cells = cells.assign(file_id=_MAIN, cell_row=range(len(cells)), sample_id=cells["subject"])

@@ -123,7 +123,7 @@ def _surface(job: Job, pairs: list[CellPairs]) -> Score:
         "surface",
         "cells",
         released.total(),
-        len({person for pair in pairs for person in pair.matrix.obs["person"]}),
+        len({person for pair in pairs for person in pair.matrix.obs["donor_id"]}),
         "every slot, name, attribute and string of the released files",
         "Slots outside matrix, obs, var and words of uns, barcodes, receptors, variants, alleles, "
         "a user block, plus identifiers of the vault.",
@@ -174,7 +174,7 @@ def _cells_behind(job: Job) -> pd.DataFrame:
     """Return ``donor, cell_type, row`` of the tier's typed cells in controlled's main file."""
     path = job.layout.data("controlled", "singlecell", "all") / "cells.h5ad"
     obs = open_released(path).obs
-    cells = pd.DataFrame({"donor": obs["person"], _TYPE: obs[_TYPE], "row": range(len(obs))})
+    cells = pd.DataFrame({"donor": obs["donor_id"], _TYPE: obs[_TYPE], "row": range(len(obs))})
     if job.settings.source == "controlled":
         cells = cells[cells["donor"].isin(kept_subjects(job))]
     return cells.dropna().reset_index(drop=True)

@@ -20,7 +20,7 @@ def utility(job: Job) -> list[Score]:
     plan = read_plan(job)["modalities"]["singlecell"]
     files = [open_released(folder / matrix["file"]) for matrix in plan["matrices"]]
     released = sum(len(file.obs) for file in files)
-    donors = {person for file in files for person in file.obs["person"]}
+    donors = {person for file in files for person in file.obs["donor_id"]}
     return [
         count_score(
             "cell_utility",
