@@ -92,33 +92,34 @@ def recode_cells(
         Field → its levels, from how it is to :func:`removed`; a field of one level never changes.
         A step costs the field's weight divided by the number of steps.
     rules
-        Only k and distinct l are looked at: what t and dominance compare with changes with every
-        record that is removed, see :func:`sluice.tables.recode.suppress`.
+        t and dominance compare with all records of the table. What is removed later changes that,
+        see :func:`sluice.tables.recode.suppress`.
     weights
         Field → cost of a removed cell (default 1).
 
     Returns
     -------
     numpy.ndarray
-        Shape (rows, fields) int64, fields in the order of ``levels``: the level of each cell. Where
-        too few records are alike in the fields that never change, they stay as they are, at risk.
+        Shape (rows, fields) int64, fields in the order of ``levels``: the level of each cell. Who
+        can be in no such class (too few are alike in the fields that never change, or no class can
+        take their sensitive values) stays as they are, at risk.
 
     Raises
     ------
     SluiceError
         If a field is not in the table, or there are too many combinations of levels.
     """
-    rules = rules.without_reference()
     require_columns(df, [*levels, *rules.sensitive])
     fields = [_coded(df[name], steps) for name, steps in levels.items()]
     sensitive = {name: column_codes(df[name]) for name in rules.sensitive}
+    shares = {s: np.bincount(c, minlength=r) / len(df) for s, (c, r) in sensitive.items()}
     places = np.zeros((len(df), len(fields)), dtype=np.int64)
 
     def safe(rows: np.ndarray, node: np.ndarray) -> np.ndarray:
         """Which of ``rows``, put on ``node`` (one, or one a row), form classes among themselves."""
         classes = _classes(fields, node, rows)
         tables = {s: contingency(classes, c[rows], radix) for s, (c, radix) in sensitive.items()}
-        return kept_classes(np.bincount(classes), tables, rules)[classes]
+        return kept_classes(np.bincount(classes), tables, rules, shares)[classes]
 
     everyone = np.arange(len(df))
     left = everyone[~safe(everyone, places)]
@@ -141,9 +142,11 @@ def recode_cells(
         members = np.flatnonzero(kinds == kind)
         free = np.setdiff1d(everyone, left, assume_unique=True)
         found = _nearest(members, free, places, fields, nodes, step, rules.k)
-        if found is not None:
-            node, rows = found
-            givers = _givers(members, order[np.isin(order, rows)], node, places, safe)
+        if found is None:
+            continue
+        node, rows = found
+        givers = _givers(members, order[np.isin(order, rows)], node, places, safe, rules.k)
+        if givers is not None:
             places[members] = places[givers] = node
             left = np.setdiff1d(left, members, assume_unique=True)
     return places
@@ -215,13 +218,17 @@ def _givers(
     node: np.ndarray,
     places: np.ndarray,
     safe: Callable[[np.ndarray, np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """The fewest of a class's ``rows``, from the first, that make a class with ``members``.
+    k: int,
+) -> np.ndarray | None:
+    """The first of a class's ``rows`` that make a class with ``members`` and leave one behind.
 
-    All of them where those who stay would not be one.
+    About the fewest: the number grows by a quarter a time. Else all of them, if these make a class,
+    else ``None``.
     """
-    for count in range(len(rows)):
+    count = max(k - len(members), 1)
+    while count < len(rows):
         joined, stay = np.concatenate([members, rows[:count]]), rows[count:]
         if safe(joined, node).all() and safe(stay, places[stay]).all():
             return rows[:count]
-    return rows
+        count += max(count // 4, 1)
+    return rows if safe(np.concatenate([members, rows]), node).all() else None
