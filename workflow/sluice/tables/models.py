@@ -183,28 +183,39 @@ class Rules:
         return Rules(self.k, self.distinct)
 
 
-def kept_classes(sizes: np.ndarray, tables: Mapping[str, Contingency], rules: Rules) -> np.ndarray:
+def kept_classes(
+    sizes: np.ndarray,
+    tables: Mapping[str, Contingency],
+    rules: Rules,
+    references: Mapping[str, np.ndarray] | None = None,
+) -> np.ndarray:
     """Return which classes, shape (C,) bool, remain when every failing class is removed.
 
     Removing classes changes the cohort that t and dominance compare with, so the rules are applied
-    again until all remaining classes satisfy them against the remaining records.
+    again until all remaining classes satisfy them against the remaining records. Distributions in
+    ``references`` (sensitive column → shares of its values) are compared with instead.
     """
     kept = sizes >= rules.k
     for name, least in rules.distinct.items():
         kept &= distinct_l(tables[name]) >= least
     while True:
-        failing = _failing(tables, rules, kept)
+        failing = _failing(tables, rules, kept, references)
         if not failing.any():
             return kept
         kept &= ~failing
 
 
-def _failing(tables: Mapping[str, Contingency], rules: Rules, kept: np.ndarray) -> np.ndarray:
-    """Kept classes that break t or dominance against the kept records."""
+def _failing(
+    tables: Mapping[str, Contingency],
+    rules: Rules,
+    kept: np.ndarray,
+    references: Mapping[str, np.ndarray] | None,
+) -> np.ndarray:
+    """Kept classes that break t or dominance against the kept records, or given references."""
     failing = np.zeros_like(kept)
     for name in rules.sensitive:
         table = tables[name]
-        reference = table.reference(kept)
+        reference = references[name] if references else table.reference(kept)
         if name in rules.t:
             failing |= equal_distance(table, reference) > rules.t[name] + _TOLERANCE
         if rules.dominant is not None:
