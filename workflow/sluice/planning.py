@@ -34,12 +34,12 @@ def plan(job: Job) -> None:
     """
     settings = job.settings
     assert settings.products is not None and settings.modalities is not None
-    facts = {m: job.read(job.layout.facts(job.tier, m)) for m in settings.modalities}
-    recoding: dict[str, Any] = {"mode": "none", "node": {}, "levels": {}, "loss": None}
+    facts = tier_facts(job)
+    recoding: dict[str, Any] = {"mode": "none", "node": {}, "levels": {}, "loss": None, "gap": None}
     if settings.people is None:
         people = pd.DataFrame({"subject": _subjects(facts)}).assign(kept=True, class_id=0)
     else:
-        people, recoding = _classes(job, facts, settings.people)
+        people, recoding = tier_classes(job, facts, settings.people)
     kept = people[people["kept"]]
     sizes = kept.groupby("class_id").size() if settings.people else pd.Series(dtype=int)
     parts: dict[str, dict[str, Any]] = {}
@@ -114,9 +114,16 @@ def field_ladders(
     return {name: ladder(rule) for name, rule in field_rules(modalities).items()}
 
 
-def _classes(
+def tier_facts(job: Job) -> dict[str, pd.DataFrame]:
+    """Read what an attacker may know of each modality."""
+    assert job.settings.modalities is not None
+    return {m: job.read(job.layout.facts(job.tier, m)) for m in job.settings.modalities}
+
+
+def tier_classes(
     job: Job, facts: dict[str, pd.DataFrame], policy: People
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return who is kept in which class, and the recoding: frozen by the policy, or searched."""
     table = wide_facts(job, facts)
     if table.empty:
         raise SluiceError(
@@ -151,7 +158,7 @@ def _classes(
                 )
         recoded = _recoded(table, ladders, node)
         kept = suppress(recoded, quasi, policy.k, **limits)  # type: ignore[arg-type]
-        loss = None
+        found = None
     else:
         found = search(
             table.fillna(MISSING),
@@ -162,7 +169,7 @@ def _classes(
             **limits,  # type: ignore[arg-type]
         )
         node = {q: list(ladders[q])[found.node[q]] for q in quasi}
-        recoded, kept, loss = _recoded(table, ladders, node), ~found.suppressed, found.loss
+        recoded, kept = _recoded(table, ladders, node), ~found.suppressed
     class_id = recoded.groupby(quasi, sort=True, dropna=False).ngroup() if quasi else 0
     people = pd.DataFrame({"subject": table.index, "kept": kept}).assign(
         class_id=np.where(kept, np.asarray(class_id), -1)
@@ -172,7 +179,8 @@ def _classes(
         "mode": policy.recoding.mode,
         "node": node,
         "levels": names,
-        "loss": None if loss is None else round(float(loss), 9),
+        "loss": None if found is None else round(found.loss, 9),
+        "gap": None if found is None else round(found.gap, 9),
         "quasi": quasi,
         "sensitive": sensitive,
     }

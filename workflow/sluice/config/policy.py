@@ -20,9 +20,22 @@ class FieldRule(Model):
     """What happens to one curated field. A field without a rule is dropped."""
 
     rule: Literal[
-        "keep", "age", "zip3", "country", "number", "code", "map", "shift_date", "interval", "text"
+        "keep",
+        "age",
+        "zip3",
+        "country",
+        "number",
+        "code",
+        "map",
+        "ordered",
+        "tree",
+        "mask",
+        "shift_date",
+        "interval",
+        "text",
     ] = Field(
-        description="keep: as it is; age, zip3, country, number, code, map: generalise to a level; "
+        description="keep: as it is; age, zip3, country, number, code, map, ordered, tree, mask: "
+        "generalise to a level; "
         "shift_date: the participant's one shift; interval: days since own index date; "
         "text: allow-listed tokens only"
     )
@@ -36,10 +49,22 @@ class FieldRule(Model):
     map: dict[str, list[str]] = Field(
         default_factory=dict, description="map: value to its coarser values, one a level"
     )
+    order: list[str] = Field(
+        default_factory=list, description="ordered: the values; levels are group sizes"
+    )
+    parent: dict[str, str] = Field(
+        default_factory=dict, description="tree: code to the code above it"
+    )
     system: str | None = Field(
         default=None, description="events.code: rows of every other code system are dropped"
     )
     need: str = Field(description="Why the recipient needs it (minimization)")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What :mod:`sluice.tables.hierarchies` takes as options, as far as it is written."""
+        written = self.model_dump(include={"levels", "top", "map", "order", "parent"})
+        return {name: value for name, value in written.items() if value not in (None, [], {})}
 
 
 class Recoding(Model):

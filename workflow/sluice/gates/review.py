@@ -224,7 +224,7 @@ def _node(rules: TierPolicy, node: dict[str, int]) -> list[tuple[str, int, str]]
 def _level_names(rule: FieldRule) -> list[str]:
     if rule.rule not in KINDS:
         return []
-    return levels(rule.rule, rule.model_dump(include={"levels", "top", "map"}, exclude_none=True))
+    return levels(rule.rule, rule.options)
 
 
 def _untested(

@@ -1,0 +1,18 @@
+"""`sluice table`: generalise, score and count tables of anybody's, without a cohort."""
+
+from __future__ import annotations
+
+import click
+
+from sluice.cli import Commands
+
+
+@click.group(
+    cls=Commands,
+    modules={
+        "anonymize": "table_anonymize",
+        "propose": "table_propose",
+    },
+)
+def table() -> None:
+    """Generalise tables of individual records, and say what it costs and what risk stays."""
