@@ -181,6 +181,27 @@ SCENARIOS = (
         "Chen et al. 2020; van Breugel et al. 2023; subspace residual; copula likelihood",
     ),
     Scenario(
+        "singling_out",
+        "the synthetic rows of a table, and seeks people whom a few of their values single out",
+        "record",
+        "the members' own rows given out as synthetic",
+        "Article 29 Working Party 2014; Giomi et al. 2022",
+    ),
+    Scenario(
+        "linkability",
+        "two tables about the same people, with different columns of them",
+        "record",
+        "the members' own rows given out as synthetic",
+        "Article 29 Working Party 2014; Giomi et al. 2022",
+    ),
+    Scenario(
+        "inference",
+        "a person's other columns, and wants the secret one",
+        "record",
+        "the members' own rows given out as synthetic",
+        "Article 29 Working Party 2014; Giomi et al. 2022",
+    ),
+    Scenario(
         "group_floor",
         "which groups were published and how many donors each has",
         "group",

@@ -12,6 +12,7 @@ from sluice.cli import Commands
     modules={
         "anonymize": "table_anonymize",
         "propose": "table_propose",
+        "risk": "table_risk",
     },
 )
 def table() -> None:

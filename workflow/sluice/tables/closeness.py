@@ -152,32 +152,21 @@ def presence(sizes: np.ndarray, population: np.ndarray) -> tuple[float, float]:
     """δ-presence: least and largest share of a population's class that is in the table.
 
     Whoever knows that a person is in the population believes with this probability that the person
-    is in the table too.
+    is in the table too. A class that is smaller there than here counts with its size here.
 
     Parameters
     ----------
     sizes, population
         Records of each class here and in the population, both shape (classes,), over every class
-        of the population.
-
-    Raises
-    ------
-    SluiceError
-        If the population lacks people of the table.
+        of either.
     """
-    if (sizes > population).any():
-        raise SluiceError(
-            "The population has fewer people in a class than the table",
-            where="--population",
-            mend="give the population that the table is a part of, recoded as it is",
-        )
-    found = sizes[population > 0] / population[population > 0]
+    found = sizes / np.maximum(sizes, population)
     return float(found.min()), float(found.max())
 
 
 def k_map(sizes: np.ndarray, population: np.ndarray) -> int:
     """Return the smallest class of the population that has somebody in the table.
 
-    A class that is smaller there than here counts with its size here.
+    Parameters as for :func:`presence`.
     """
     return int(np.maximum(sizes, population)[sizes > 0].min())

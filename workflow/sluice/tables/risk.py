@@ -11,7 +11,10 @@ from scipy import stats
 from scipy.integrate import quad
 
 from sluice.errors import SluiceError
-from sluice.tables.classes import class_sizes, encode
+from sluice.tables.classes import class_sizes, dense, encode
+
+MOST_MEMBERS = 1000
+"""A household of more is a mistake."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +120,30 @@ def compositions(classes: np.ndarray, homes: np.ndarray) -> np.ndarray:
 
     Someone who knows a whole family looks for its composition: households of one class are alike
     to the last member.
+
+    Raises
+    ------
+    SluiceError
+        If a household has more members than any does.
     """
+    members = np.bincount(homes)
+    if members.max(initial=0) > MOST_MEMBERS:
+        raise SluiceError(
+            "A household has more members than any household does",
+            where=f"{int(members.max())} members, {MOST_MEMBERS} at most",
+            mend="name the column that tells households apart",
+        )
     order = np.lexsort((classes, homes))
-    members = np.split(classes[order], np.cumsum(np.bincount(homes))[:-1])
-    numbers: dict[bytes, int] = {}
-    return np.array(
-        [numbers.setdefault(m.astype(np.int64).tobytes(), len(numbers)) for m in members],
-        dtype=np.int64,
-    )
+    home, kind = homes[order], classes[order].astype(np.int64) + 1
+    place = np.arange(len(home)) - np.searchsorted(home, home, side="left")
+    radix = int(kind.max(initial=0)) + 1
+    keys, count = np.zeros(len(members), dtype=np.int64), 1
+    for position in range(int(members.max(initial=0))):
+        here = place == position
+        member = np.zeros(len(members), dtype=np.int64)
+        member[home[here]] = kind[here]
+        keys, count = dense(keys * radix + member, count * radix)
+    return keys
 
 
 def summarise(

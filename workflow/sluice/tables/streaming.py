@@ -11,7 +11,8 @@ A missing value is a category of its own, as in :mod:`sluice.tables.classes`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,6 +130,16 @@ def _places(coded: pa.ChunkedArray, radix: int) -> np.ndarray:
     return codes
 
 
+def ahead(columns: Iterable[Column]) -> Iterator[Column]:
+    """Make the next column while the one before is used."""
+    with ThreadPoolExecutor(1) as worker:
+        source = iter(columns)
+        waiting = worker.submit(next, source, None)
+        while (column := waiting.result()) is not None:
+            waiting = worker.submit(next, source, None)
+            yield column
+
+
 def stack(upper: Column, lower: Column) -> Column:
     """Return the rows of two tables' column as one; values of the same spelling are the same."""
     if upper.values.equals(lower.values):
@@ -142,16 +153,19 @@ def stack(upper: Column, lower: Column) -> Column:
     return Column(np.concatenate(parts).astype(small), pa.array(list(spellings)))
 
 
-def classify(columns: Iterable[Column], rows: int) -> Classes:
-    """Number the classes of rows that agree in every column; without columns there is one.
+def classify(columns: Iterable[Column]) -> Classes:
+    """Number the classes of rows that agree in every column.
 
-    Columns are taken one at a time, so that a generator need not hold them all.
+    Columns, of which there is at least one, are taken one at a time, so that a generator need not
+    hold them all.
     """
-    keys, space = np.zeros(rows, dtype=np.int32), 1
-    codes = np.zeros((min(rows, 1), 0), dtype=np.int32)
+    keys, space = np.zeros(0, dtype=np.int32), 1
+    codes = np.zeros((1, 0), dtype=np.int32)
     numbers: list[np.ndarray | None] = []
     joined: list[int] = []  # radices of the columns that the keys hold beside the classes so far
     for column in columns:
+        if not numbers:
+            keys = np.zeros(len(column.codes), dtype=np.int32)
         if space * column.radix > max(_SMALL, column.radix) and joined:
             keys, codes = _renumber(keys, space, codes, joined)
             space, joined = len(codes), []
@@ -161,10 +175,26 @@ def classify(columns: Iterable[Column], rows: int) -> Classes:
         np.add(keys, column.codes, out=keys, casting="unsafe")
         space *= column.radix
         joined.append(column.radix)
-        numbers.append(_numbers(column.values))
+        numbers.append(numbers_of(column.values))
     keys, codes = _renumber(keys, space, codes, joined)
     sizes = np.bincount(keys, minlength=len(codes))
     return Classes(keys, sizes, codes, tuple(numbers))
+
+
+def split(classes: Classes, rows: int) -> tuple[Classes, np.ndarray, np.ndarray]:
+    """Take the first ``rows`` rows apart from the rest, as a sample from its population.
+
+    Returns the classes of the first, how many of the rest are in each of these, and the sizes of
+    the classes that the rest has for itself.
+    """
+    sizes = np.bincount(classes.of_row[:rows], minlength=len(classes.sizes))
+    others = np.bincount(classes.of_row[rows:], minlength=len(classes.sizes))
+    here = sizes > 0
+    number = np.cumsum(here, dtype=np.int32) - 1
+    sample = Classes(
+        number[classes.of_row[:rows]], sizes[here], classes.codes[here], classes.numbers
+    )
+    return sample, others[here], others[~here]
 
 
 def _renumber(
@@ -192,7 +222,7 @@ def _renumber(
     return keys, np.hstack([codes[present], digits])
 
 
-def _numbers(values: pa.Array) -> np.ndarray | None:
+def numbers_of(values: pa.Array) -> np.ndarray | None:
     """Return the number of each code, the first one (missing) NaN; ``None`` if one is no number."""
     try:
         found = pc.cast(values, pa.float64(), safe=False)
