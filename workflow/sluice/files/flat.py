@@ -133,7 +133,7 @@ def each_column(path: Path, columns: Sequence[str], role: str) -> Iterator[pa.Ch
     _require(column_names(path, role), columns, role)
     try:
         for name in columns:
-            yield pq.read_table(path, columns=[name], read_dictionary=[name])[name]
+            yield pq.read_table(path, columns=[name], read_dictionary=[name], memory_map=True)[name]
     except (pa.ArrowException, OSError, ValueError):
         raise _damaged(role) from None
 

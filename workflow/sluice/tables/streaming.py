@@ -24,6 +24,7 @@ from sluice.tables.classes import MISSING
 from sluice.tables.ladders import text
 
 _SMALL = 1 << 22  # a key space that is marked without leaving the processor's cache
+_STRETCH = 1 << 16  # keys that stay in the processor's cache
 _RANGE = 1 << 16  # whole numbers within such a range are their own codes
 
 
@@ -116,7 +117,8 @@ def _offsets(values: pa.ChunkedArray, low: int, radix: int) -> np.ndarray:
     start = 0
     for chunk in values.chunks:
         here = codes[start : start + len(chunk)]
-        here[:] = chunk.fill_null(low).to_numpy().astype(np.int64) - (low - 1)
+        number = (chunk.fill_null(low) if chunk.null_count else chunk).to_numpy()
+        np.subtract(number, low - 1, out=here, dtype=np.int64, casting="unsafe")
         if chunk.null_count:
             here[chunk.is_null().to_numpy(zero_copy_only=False)] = MISSING
         start += len(chunk)
@@ -127,7 +129,8 @@ def _places(coded: pa.ChunkedArray, radix: int) -> np.ndarray:
     codes = np.empty(len(coded), dtype=np.min_scalar_type(radix))
     start = 0
     for chunk in coded.chunks:
-        codes[start : start + len(chunk)] = chunk.indices.fill_null(-1).to_numpy() + 1
+        places = chunk.indices.fill_null(-1) if chunk.null_count else chunk.indices
+        np.add(places.to_numpy(), 1, out=codes[start : start + len(chunk)], casting="unsafe")
         start += len(chunk)
     return codes
 
@@ -169,7 +172,7 @@ def classify(columns: Iterable[Column]) -> Classes:
         if not numbers:
             keys = np.zeros(len(column.codes), dtype=np.int32)
         if space * column.radix > max(_SMALL, column.radix) and joined:
-            keys, codes = _renumber(keys, space, codes, joined)
+            keys, _, codes = _renumber(keys, space, codes, joined)
             space, joined = len(codes), []
         if space * column.radix >= 2**31:
             keys = keys.astype(np.int64)
@@ -178,8 +181,7 @@ def classify(columns: Iterable[Column]) -> Classes:
         space *= column.radix
         joined.append(column.radix)
         numbers.append(numbers_of(column.values))
-    keys, codes = _renumber(keys, space, codes, joined)
-    sizes = np.bincount(keys, minlength=len(codes))
+    keys, sizes, codes = _renumber(keys, space, codes, joined)
     return Classes(keys, sizes, codes, tuple(numbers))
 
 
@@ -201,27 +203,37 @@ def split(classes: Classes, rows: int) -> tuple[Classes, np.ndarray, np.ndarray]
 
 def _renumber(
     keys: np.ndarray, space: int, codes: np.ndarray, joined: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Number the keys that occur from 0, in their order; return the numbers and their codes."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number the keys that occur from 0, in their order; return numbers, their sizes and codes."""
     if space <= max(4 * len(keys), _SMALL):
-        marked = np.zeros(space, dtype=bool)
-        marked[keys] = True
-        present = np.flatnonzero(marked)
+        counts = np.bincount(keys, minlength=space)
+        present = np.flatnonzero(counts)
+        sizes = counts[present]
         number = np.zeros(space, dtype=np.int32)
         number[present] = np.arange(len(present), dtype=np.int32)
-        keys = number[keys]
+        keys = _looked_up(number, keys)
     else:
         order = np.argsort(keys)
         ordered = keys[order]
         new = np.empty(len(keys), dtype=bool)
         new[:1], new[1:] = True, ordered[1:] != ordered[:-1]
         present = ordered[new]
+        sizes = np.diff(np.flatnonzero(new), append=len(keys))
         keys = np.empty(len(order), dtype=np.int32)
         keys[order] = np.cumsum(new, dtype=np.int32) - 1
     digits = np.empty((len(present), len(joined)), dtype=np.int32)
     for place in range(len(joined) - 1, -1, -1):
         present, digits[:, place] = np.divmod(present, joined[place])
-    return keys, np.hstack([codes[present], digits])
+    return keys, sizes, np.hstack([codes[present], digits])
+
+
+def _looked_up(number: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return ``number[keys]``, a stretch at a time: over the keys themselves if they are as wide."""
+    out = keys if keys.dtype == number.dtype else np.empty(len(keys), dtype=number.dtype)
+    for start in range(0, len(keys), _STRETCH):
+        here = slice(start, start + _STRETCH)
+        out[here] = number.take(keys[here], mode="clip")  # keys are in range: no second pass
+    return out
 
 
 def numbers_of(values: pa.Array) -> np.ndarray | None:
