@@ -228,7 +228,7 @@ def _renumber(
 
 
 def _looked_up(number: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Return ``number[keys]``, a stretch at a time: over the keys themselves if they are as wide."""
+    """Return ``number[keys]``, a stretch at a time; written over the keys if they are as wide."""
     out = keys if keys.dtype == number.dtype else np.empty(len(keys), dtype=number.dtype)
     for start in range(0, len(keys), _STRETCH):
         here = slice(start, start + _STRETCH)
