@@ -11,12 +11,14 @@ from typing import Any
 from benchmarks import pipeline
 from benchmarks.expression import measure as expression
 from benchmarks.imaging import measure as imaging
+from benchmarks.tables import measure as tables
 
 OUT = Path(__file__).parent / "out"
 SUBJECTS = {
     "pipeline": pipeline.measure,
     "imaging": imaging.measure,
     "expression": expression.measure,
+    "tables": tables.measure,
 }
 
 

@@ -136,6 +136,56 @@ def test_a_frozen_level_that_does_not_exist_stops(tiny: Tiny, level: int) -> Non
         planned(tiny, EVEN)
 
 
+def locally(tiny: Tiny, local: str, fields: str) -> None:
+    tiny.edit(
+        tiny.home / "config/policies/tiny.yaml",
+        "node: {age: 2}}",
+        f"node: {{age: 2}}, local: {local}, local_fields: {fields}}}",
+    )
+
+
+@pytest.mark.parametrize("local", ["suppress", "recode"])
+@given(people=_people)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_cells_go_only_where_more_people_stay(tiny: Tiny, local: str, people) -> None:
+    path = tiny.home / "config/policies/tiny.yaml"
+    text = path.read_text()
+    before = planned(tiny, people)[0]
+    locally(tiny, local, "[age, sex, zip3]")
+    made, table = planned(tiny, people)
+    path.write_text(text)
+    assert made["people"]["kept"] >= before["people"]["kept"]
+    assert ("local" in made["recoding"]) == (made["people"]["kept"] > before["people"]["kept"])
+    assert (table[table["kept"]].groupby("class_id").size() >= 5).all()
+
+
+def test_a_plan_says_which_cells_go_and_how_many(tiny: Tiny) -> None:
+    odd = [person(70, None, "never"), person(71, "other", "never")]
+    people = [*EVEN, *odd]
+    assert planned(tiny, people)[0]["people"]["suppressed"] == 2
+    locally(tiny, "suppress", "[sex, zip3]")
+    made, table = planned(tiny, people)
+    assert made["people"]["suppressed"] == 0
+    removed = table["level.sex"] == -1
+    assert made["recoding"]["local"] == {
+        "mode": "suppress",
+        "fields": {
+            "sex": {"removed": removed.sum(), "coarser": 0}, "zip3": {"removed": 0, "coarser": 0}
+        },
+    }  # fmt: skip
+    assert set(table.loc[removed, "class_id"]) == {*table.loc[table.index[-2:], "class_id"]}
+
+
+def test_a_cell_becomes_coarser_rather_than_going(tiny: Tiny) -> None:
+    people = [*EVEN, *[person(40 + n, "male", SMOKING[n % 3]) for n in range(0, 10, 2)]]
+    locally(tiny, "recode", "[age]")
+    tiny.edit(tiny.home / "config/policies/tiny.yaml", "{age: 2}", "{age: 0}")
+    made, table = planned(tiny, people)
+    assert made["people"]["suppressed"] == 0
+    assert made["recoding"]["local"]["fields"]["age"] == {"removed": 0, "coarser": 5}
+    assert table["level.age"].iloc[-5:].tolist() == [1] * 5
+
+
 def test_a_product_is_off_with_its_reason(tiny: Tiny) -> None:
     products = planned(tiny, EVEN)[0]["products"]
     assert products["clinical_table"] == {

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.imaging import answers, corpus, fuzzer, hospital, ocr, scanner, scorer, speed, tools
 from benchmarks.imaging.canaries import Canary
 
-_PATIENTS, _PEERS_PATIENTS, _INSERTIONS, _SEED = 64, 12, 10_000, 20261123
+_PATIENTS, _PEERS_PATIENTS, _INSERTIONS, _SEED = 64, 8, 10_000, 20261123
 # Shorter strings are found by chance; the checks of the key still ask for them in their places.
 _SHORTEST = 6
 # For the raw series and what one tool makes of it, with room to spare.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 import zlib
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -37,46 +41,81 @@ def measure(
     -------
     dict
         ``recall``: share of legible words of which the boxes cover half the strokes or more,
-        whatever the verdict. ``released_legible``: words that left legible; ``screened``: objects
-        that left unread, because a screen saw nothing drawn. ``false_boxes``: boxes a frame
+        whatever the verdict. ``released_legible``: words that left legible, from the frames of
+        ``seeds_released``; ``screened``: objects that left unread, because a screen saw nothing
+        drawn. ``false_boxes``: boxes a frame
         without text. ``false_quarantine``: share of objects without text held back.
         ``quarantined``: share of objects with text held back. ``cpu_s_per_512``: CPU seconds for
         reading 512 × 512 pixels without text. ``frames``: frames with text.
     """
-    words = covered = released = held = screened = 0
-    for seed in range(first_seed, first_seed + planted):
-        frame = plant(seed)
-        new, boxes_of = _renewed(frame.dataset)
-        held += new is None
-        screened += new is not None and not boxes_of
-        legible = [word for word in frame.words if word.is_legible]
-        words += len(legible)
-        covered += sum(_covered(word, boxes_of.get(frame.frame, ())) >= 0.5 for word in legible)
-        if new is not None:
-            released += sum(left(word, frame, new) >= 0.5 for word in legible)
-    boxes = frames = lost = 0
-    seconds, area = 0.0, 0
-    for seed in range(first_seed, first_seed + without):
-        dataset = untouched(seed)
-        count = int(dataset.get("NumberOfFrames") or 1)
-        started = time.process_time()
-        cleaned = clean(dataset)
-        seconds += time.process_time() - started
-        area += dataset.Rows * dataset.Columns * count
-        frames += count
-        boxes += sum(len(found) for found in cleaned.boxes.values())
-        lost += cleaned.dataset is None
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        texts = list(pool.map(_with_text, range(first_seed, first_seed + planted)))
+        others = list(pool.map(_without_text, range(first_seed, first_seed + without)))
+    words, frames = sum(text.words for text in texts), sum(other.frames for other in others)
+    seconds, area = sum(other.seconds for other in others), sum(other.area for other in others)
     return {
         "frames": planted,
         "words": words,
-        "recall": covered / words,
-        "released_legible": released,
-        "screened": screened,
-        "quarantined": held / planted,
-        "false_boxes": boxes / frames,
-        "false_quarantine": lost / without,
+        "recall": sum(text.covered for text in texts) / words,
+        "released_legible": sum(text.released for text in texts),
+        "seeds_released": [text.seed for text in texts if text.released],
+        "screened": sum(text.screened for text in texts),
+        "quarantined": sum(text.held for text in texts) / planted,
+        "false_boxes": sum(other.boxes for other in others) / frames,
+        "false_quarantine": sum(other.held for other in others) / without,
         "cpu_s_per_512": seconds / area * 512 * 512,
     }
+
+
+@dataclass(frozen=True)
+class _WithText:
+    """What became of an object with text: legible words, those covered, those that left."""
+
+    seed: int
+    words: int
+    covered: int
+    released: int
+    held: bool
+    screened: bool
+
+
+@dataclass(frozen=True)
+class _WithoutText:
+    """What became of an object without text, and what looking at its pixels took."""
+
+    frames: int
+    boxes: int
+    held: bool
+    seconds: float
+    area: int
+
+
+def _with_text(seed: int) -> _WithText:
+    frame = plant(seed)
+    new, boxes = _renewed(frame.dataset)
+    legible = [word for word in frame.words if word.is_legible]
+    return _WithText(
+        seed=seed,
+        words=len(legible),
+        covered=sum(_covered(word, boxes.get(frame.frame, ())) >= 0.5 for word in legible),
+        released=0 if new is None else sum(left(word, frame, new) >= 0.5 for word in legible),
+        held=new is None,
+        screened=new is not None and not boxes,
+    )
+
+
+def _without_text(seed: int) -> _WithoutText:
+    dataset = untouched(seed)
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    started = time.process_time()
+    cleaned = clean(dataset)
+    return _WithoutText(
+        frames=frames,
+        boxes=sum(len(found) for found in cleaned.boxes.values()),
+        held=cleaned.dataset is None,
+        seconds=time.process_time() - started,
+        area=dataset.Rows * dataset.Columns * frames,
+    )
 
 
 def _renewed(dataset: FileDataset) -> tuple[FileDataset | None, dict[int, list[Box]]]:

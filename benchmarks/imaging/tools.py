@@ -129,12 +129,11 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def environment() -> Path:
+def environment(lock: Path = ROOT / "benchmarks" / "peers.txt", folder: Path = ENVIRONMENT) -> Path:
     """Return the peers' interpreter; the environment is made on first use, from pinned hashes."""
-    lock = ROOT / "benchmarks" / "peers.txt"
-    stamp = ENVIRONMENT / f".locked-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    stamp = folder / f".locked-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     if not stamp.is_file():
         install = str(ROOT / "envs" / "install.sh")
-        subprocess.run(["bash", install, str(lock), str(ENVIRONMENT)], check=True)
+        subprocess.run(["bash", install, str(lock), str(folder)], check=True)
         stamp.touch()
-    return ENVIRONMENT / "bin" / "python"
+    return folder / "bin" / "python"

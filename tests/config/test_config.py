@@ -110,6 +110,13 @@ POLICY = "config/policies/tiny.yaml"
          "product: history}}", "attacker_diary among what the product history requires"),
         (POLICY, "node: {age: 2}}", "node: {age: 2}}\n    limits: {attacker_diary: null}",
          "a limit attacker_diary"),
+        (POLICY, "{age: 2}}", "{age: 2}, local: suppress}", "local_fields exactly when"),
+        (POLICY, "{age: 2}}", "{age: 2}, local_fields: [sex]}", "local_fields exactly when"),
+        (POLICY, "{age: 2}}", "{age: 2}, local: recode, local_fields: [smoking]}", "over names in"),
+        (POLICY, "{age: 2}}", "{age: 2}, local: suppress, local_fields: [has_bulk]}",
+         "only the clinical table people has, not has_bulk"),
+        (POLICY, "  controlled:\n", "  registered:\n    people:\n      recoding: "
+         "{local: suppress, local_fields: [sex]}\n  controlled:\n", "in controlled only"),
         (POLICY, "extends: default", "extends: tiny", "extends itself"),
         (POLICY, "extends: default", "extends: none-such", "is missing"),
         (POLICY, "  controlled:\n", "  controlled:\n    source: controlled\n", "source"),

@@ -83,6 +83,13 @@ def test_a_date_across_a_body_that_is_taken_for_text_is_gone() -> None:
     assert left(date, planted, found.dataset) < 0.1
 
 
+@pytest.mark.shared
+@pytest.mark.parametrize("slices", ["012542352754587892", "012554137824288349"])
+def test_rows_of_slices_are_not_taken_for_letters(shared_data: Path, slices: str) -> None:
+    (source,) = (shared_data / "dicom/MR_SIEMENS_PRIVATE").glob(f"*{slices}.dcm")
+    assert clean(read(source)).verdict == "clean"
+
+
 def test_a_secondary_capture_is_held_back_with_its_reason(tmp_path: Path) -> None:
     dataset = ct()
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage

@@ -1,14 +1,22 @@
+import csv
+from typing import Any
+
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.errors import SluiceError
+from sluice.resources import resource
 from sluice.tables.hierarchies import KINDS, generalise, ladder, levels
 
 AGE = {"levels": [5, 10, 20, "*"], "top": 90}
 NUMBER = {"levels": [0.5, 1, 5, "*"], "bottom": 0, "top": 50}
 PLACE = {"map": {"Lyon": ["FR", "Europe"], "Nice": ["FR", "Europe"], "Oslo": ["NO", "Europe"]}}
+
+ORDER: dict[str, Any] = {"order": ["low", "middle", "high", "top"], "levels": [1, 2, 4]}
+TREE: dict[str, Any] = {"parent": {"A10BA02": "A10BA", "A10BA": "A10B", "A10B": "A", "B01": "B"}}
+REGION = {"levels": ["country", "subregion", "region"]}
 
 days = st.dates().map(str)
 codes = st.from_regex(r"\A[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?\Z")
@@ -23,7 +31,11 @@ CASES = [
     ("number", {"levels": [3, 6, 30]}, st.integers(-1000, 1000)),
     ("code", {}, codes),
     ("map", PLACE, st.sampled_from(sorted(PLACE["map"]))),
+    ("country", REGION, st.sampled_from(["NO", "nor", "Norway", "578", "Chad", "United-States"])),
+    ("ordered", ORDER, st.sampled_from(ORDER["order"])),
+    ("tree", TREE, st.sampled_from([*TREE["parent"], "A", "B"])),
     ("mask", {}, st.text()),
+    ("mask", {"levels": [1, 2, 4]}, st.from_regex(r"\A[A-Z0-9*]{1,6}\Z")),
 ]
 
 
@@ -84,6 +96,21 @@ def test_every_kind_has_a_nesting_case():
         ("Lyon", "map", "level1", PLACE, "FR"),
         ("FR", "map", "level2", PLACE, "Europe"),
         ("anything", "mask", 0, {}, "*"),
+        ("12345", "mask", "2", {"levels": [1, 2, 4]}, "123**"),
+        ("1234*", "mask", "2", {"levels": [1, 2, 4]}, "123**"),
+        ("AB", "mask", "4", {"levels": [1, 2, 4]}, "**"),
+        ("low", "ordered", "2", ORDER, "low to middle"),
+        ("high to top", "ordered", "4", ORDER, "low to top"),
+        ("top", "ordered", "3", {"order": ORDER["order"], "levels": [3]}, "top"),
+        ("A10BA02", "tree", "depth4", TREE, "A10BA02"),
+        ("A10BA02", "tree", "depth2", TREE, "A10B"),
+        ("A10B", "tree", "depth3", TREE, "A10B"),
+        ("B01", "tree", "depth1", TREE, "B"),
+        ("Norway", "country", 0, {}, "Norway"),
+        ("norway", "country", "subregion", REGION, "Northern Europe"),
+        ("GBR", "country", "region", REGION, "Europe"),
+        (4, "country", "subregion", REGION, "Southern Asia"),
+        ("Caribbean", "country", "region", REGION, "Americas"),
     ],
 )
 def test_values_become_these_labels(value, kind, level, options, label):
@@ -105,10 +132,24 @@ def test_values_become_these_labels(value, kind, level, options, label):
         ("high", "number", 0, NUMBER),
         (float("inf"), "number", 0, NUMBER),
         ("44054006", "code", "chapter", {}),
+        ("Atlantis", "country", "region", REGION),
+        ("Europe", "country", "subregion", REGION),
+        ("lowest", "ordered", 0, ORDER),
+        ("low to middle", "ordered", 0, ORDER),
+        ("A10C", "tree", 0, TREE),
     ],
 )
 def test_a_value_that_does_not_fit_is_named_by_its_row_and_never_shown(value, kind, level, options):
-    fine = {"map": "Oslo", "age": 30, "date": "2021-01-01", "zip3": "02139", "code": "A00"}
+    fine = {
+        "country": "NO",
+        "ordered": "low",
+        "tree": "A10BA02",
+        "map": "Oslo",
+        "age": 30,
+        "date": "2021-01-01",
+        "zip3": "02139",
+        "code": "A00",
+    }
     good = None if (kind, level) == ("map", "value") else fine.get(kind, 1)
     column = pd.Series([good, value, good], name="place", dtype=object)
     with pytest.raises(SluiceError, match=r"column place, rule \w+, row 2") as caught:
@@ -139,6 +180,16 @@ def test_a_missing_value_stays_missing_until_everything_is_one():
         ("map", {}),
         ("map", {"map": {"a": ["x"], "b": ["x", "y"]}}),
         ("soundex", {}),
+        ("mask", {"levels": [2, 1]}),
+        ("mask", {"levels": [0]}),
+        ("ordered", {"levels": [2]}),
+        ("ordered", {"order": ["a", "b", "a"], "levels": [1]}),
+        ("ordered", {"order": ["a", "b", "c"]}),
+        ("ordered", {"order": ["a", "b", "c"], "levels": [2, 3]}),
+        ("tree", {}),
+        ("tree", {"parent": {"a": "b", "b": "a"}}),
+        ("tree", {"parent": {"a": "b"}, "levels": ["depth1", "depth2"]}),
+        ("country", {"levels": ["continent"]}),
     ],
 )
 def test_options_that_do_not_nest_are_refused(kind, options):
@@ -163,3 +214,21 @@ def test_a_ladder_holds_one_function_a_level():
     ages = pd.Series([47, 91], name="age")
     climbed = [step(ages).tolist() for step in ladder("age", AGE)]
     assert climbed == [["45-49", "90+"], ["40-49", "90+"], ["40-59", "90+"], ["*", "*"]]
+
+
+def test_every_spelling_of_a_place_has_one_region_and_a_finer_name_is_no_coarser_one():
+    with resource("geography", "m49.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 248
+    assert {row["region"] for row in rows} == {"Africa", "Americas", "Asia", "Europe", "Oceania"}
+    spelled = [
+        spelling.casefold()
+        for row in rows
+        for spelling in [row["m49"], row["alpha2"], row["alpha3"], row["name"],
+                         *filter(None, row["also"].split("; "))]
+    ]  # fmt: skip
+    assert len(spelled) == len(set(spelled))
+    assert not {row["subregion"].casefold() for row in rows} & set(spelled)
+    of = {row["subregion"]: row["region"] for row in rows}
+    assert all(of[row["subregion"]] == row["region"] for row in rows)
+    assert len(of) == 22

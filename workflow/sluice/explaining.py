@@ -13,7 +13,7 @@ from sluice.files import read_json
 from sluice.jobs import Job
 from sluice.knowledge import MISSING, by_modality
 from sluice.modalities.shared.rules import level_names
-from sluice.planning import Question, field_rules, question
+from sluice.planning import Question, field_rules, question, tier_facts
 from sluice.tables.explain import Change, smallest_changes, without_each
 from sluice.tables.recode import apply_node, suppress
 from sluice.tables.risk import Risk, prosecutor, summarise
@@ -75,7 +75,7 @@ def explain_tier(job: Job, threshold: float) -> Explanation:
         release = f"{job.layout.cohort}/{job.layout.version}"
         mend = f"run `sluice run {release}`"
         raise SluiceError("The tier's facts were not gathered yet", where=job.tier, mend=mend)
-    facts = {m: job.read(file) for m, file in files.items()}
+    facts = tier_facts(job)
     asked = question(job, facts, policy)
     rules = field_rules(job.settings.modalities or {})
     raw = asked.table[asked.quasi].fillna(MISSING)

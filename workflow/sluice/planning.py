@@ -17,10 +17,13 @@ from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.knowledge import LINKED, MISSING, everybody, joint_table, linked_facts, untold
 from sluice.modalities import load
-from sluice.modalities.shared.plan import is_offered
+from sluice.modalities.shared.plan import REMOVED, cell_columns, is_offered, on_cells
 from sluice.modalities.shared.rules import ladder, level_names
 from sluice.public import refusals
 from sluice.tables.explain import front
+from sluice.tables.hierarchies import ALL
+from sluice.tables.local import recode_cells, removed
+from sluice.tables.models import Rules
 from sluice.tables.recode import Recoding as Found
 from sluice.tables.recode import search, suppress
 
@@ -36,12 +39,14 @@ def plan(job: Job) -> None:
     """
     settings = job.settings
     assert settings.products is not None and settings.modalities is not None
-    facts = {m: job.read(job.layout.facts(job.tier, m)) for m in settings.modalities}
-    recoding: dict[str, Any] = {"mode": "none", "node": {}, "levels": {}, "loss": None}
+    facts = tier_facts(job)
+    recoding: dict[str, Any] = {"mode": "none", "node": {}, "levels": {}, "loss": None, "gap": None}
     if settings.people is None:
         people = pd.DataFrame({"subject": everybody(facts)}).assign(kept=True, class_id=0)
     else:
-        people, recoding = _classes(job, facts, settings.people)
+        asked = question(job, facts, settings.people)
+        people, recoding = tier_classes(job, asked)
+        recoding["front"] = _front(asked)
     kept = people[people["kept"]]
     sizes = kept.groupby("class_id").size() if settings.people else pd.Series(dtype=int)
     parts: dict[str, dict[str, Any]] = {}
@@ -86,6 +91,12 @@ def field_ladders(
 ) -> dict[str, list[Callable[[pd.Series], pd.Series]]]:
     """Return each released field's levels, finest first."""
     return {name: ladder(rule) for name, rule in field_rules(modalities).items()}
+
+
+def tier_facts(job: Job) -> dict[str, pd.DataFrame]:
+    """Read what an attacker may know of each modality."""
+    assert job.settings.modalities is not None
+    return {m: job.read(job.layout.facts(job.tier, m)) for m in job.settings.modalities}
 
 
 @dataclass(frozen=True)
@@ -175,12 +186,10 @@ def question(job: Job, facts: Mapping[str, pd.DataFrame], policy: People) -> Que
     return Question(policy, table, quasi, sensitive, ladders, limits, silent)
 
 
-def _classes(
-    job: Job, facts: dict[str, pd.DataFrame], policy: People
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    asked = question(job, facts, policy)
+def tier_classes(job: Job, asked: Question) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return who is kept in which class, and the recoding: frozen by the policy, or searched."""
     rules = field_rules(job.settings.modalities or {})
-    table, quasi, sensitive = asked.table, asked.quasi, asked.sensitive
+    policy, table, quasi, sensitive = asked.policy, asked.table, asked.quasi, asked.sensitive
     ladders, limits = asked.ladders, asked.limits
     if policy.recoding.mode == "frozen":
         node = {q: policy.recoding.node.get(q, min(ladders[q])) for q in quasi}
@@ -193,27 +202,46 @@ def _classes(
                 )
         recoded = _recoded(table, ladders, node)
         kept = suppress(recoded, quasi, policy.k, **limits)
-        loss = None
+        found = None
     else:
         found = _searched(job, asked)
         node = {q: list(ladders[q])[found.node[q]] for q in quasi}
-        recoded, kept, loss = _recoded(table, ladders, node), ~found.suppressed, found.loss
+        recoded, kept = _recoded(table, ladders, node), ~found.suppressed
+    cells = pd.DataFrame(index=table.index)
+    if policy.recoding.local != "none":
+        levels = _cell_levels(asked, node, rules)
+        changed = _with_cells(table, ladders, node, levels)
+        again = suppress(changed, quasi, policy.k, **limits)
+        if again.sum() > kept.sum():  # cells go only where more people can stay for it
+            recoded, kept, cells = changed, again, levels
     class_id = recoded.groupby(quasi, sort=True, dropna=False).ngroup() if quasi else 0
     people = pd.DataFrame({"subject": table.index, "kept": kept}).assign(
-        class_id=np.where(kept, np.asarray(class_id), -1)
+        class_id=np.where(kept, np.asarray(class_id), -1),
+        **cell_columns(cells),
     )
     names = {q: level_names(rules[q]) if q in rules else ["value"] for q in quasi}
-    recoding = {
+    recoding: dict[str, Any] = {
         "mode": policy.recoding.mode,
         "node": node,
         "levels": names,
-        "loss": None if loss is None else round(float(loss), 9),
+        "loss": None if found is None else round(found.loss, 9),
+        "gap": None if found is None else round(found.gap, 9),
         "quasi": quasi,
         "untold": sorted(asked.untold & set(policy.quasi)),
         "sensitive": sensitive,
         "attackers": {n: a.model_dump(mode="json") for n, a in sorted(policy.attackers.items())},
-        "front": _front(asked),
     }
+    if not cells.empty:
+        recoding["local"] = {
+            "mode": policy.recoding.local,
+            "fields": {
+                name: {
+                    "removed": int((cells.loc[kept, name] == REMOVED).sum()),
+                    "coarser": int((cells.loc[kept, name] > node[name]).sum()),
+                }
+                for name in map(str, cells)
+            },
+        }
     return people, recoding
 
 
@@ -248,6 +276,49 @@ def _weights(ladders: Mapping[str, Mapping[int, Any]], policy: People) -> dict[s
     named = policy.recoding.weights
     weights = {q: named.get(q, 1.0) if len(ladders[q]) > 1 else 0.0 for q in ladders}
     return weights if any(weights.values()) else {}
+
+
+def _cell_levels(
+    asked: Question, node: dict[str, int], rules: Mapping[str, FieldRule]
+) -> pd.DataFrame:
+    """Return the level of each cell that may change, subjects as index (see ``REMOVED``)."""
+    policy, table, ladders = asked.policy, asked.table, asked.ladders
+    steps = {name: [level] for name, level in node.items()}
+    for name in set(policy.recoding.local_fields) & set(node):
+        names = level_names(rules[name])
+        if policy.recoding.local == "recode":
+            steps[name] += [i for i in ladders[name] if i > node[name] and names[i] != ALL]
+        steps[name].append(REMOVED)
+    places = recode_cells(
+        table.assign(**{name: table[name].fillna(MISSING) for name in asked.sensitive}),
+        {name: [(ladders[name] | {REMOVED: removed})[i] for i in steps[name]] for name in node},
+        Rules(
+            policy.k,
+            asked.limits["l_by_sensitive"],
+            asked.limits["t_by_sensitive"],
+            policy.dominant_share,
+            policy.dominant_margin,
+        ),
+        policy.recoding.weights,
+    )
+    levels = {
+        name: np.array(steps[name])[places[:, j]]
+        for j, name in enumerate(node)
+        if len(steps[name]) > 1
+    }
+    return pd.DataFrame(levels, index=table.index)
+
+
+def _with_cells(
+    table: pd.DataFrame,
+    ladders: dict[str, dict[int, Callable[..., pd.Series]]],
+    node: dict[str, int],
+    cells: pd.DataFrame,
+) -> pd.DataFrame:
+    out = _recoded(table, ladders, node)
+    for name in map(str, cells):
+        out[name] = on_cells(table[name], ladders[name], cells[name])
+    return out.fillna(MISSING)
 
 
 def _recoded(

@@ -24,6 +24,7 @@ from sluice.jobs import Job
 from sluice.knowledge import LINKED, MISSING, by_modality, joint_table, linked_facts
 from sluice.modalities import load
 from sluice.modalities.shared.consent import people_of, truth_of
+from sluice.modalities.shared.plan import cell_levels, on_cells
 from sluice.modalities.shared.told import text
 from sluice.planning import field_ladders
 from sluice.public import audit_products
@@ -203,7 +204,10 @@ def _raw_facts(job: Job) -> pd.DataFrame:
 
 
 def _recode(job: Job, known: pd.DataFrame) -> pd.DataFrame:
-    """Put an attacker's knowledge through what the tier (and the one below it) did."""
+    """Put an attacker's knowledge through what the tier (and the one below it) did.
+
+    Where cells were changed one by one the attacker is taken to know what was done to each.
+    """
     steps = [(job.tier, job.settings.modalities or {})]
     if job.settings.source == "controlled":
         steps.insert(0, ("controlled", job.settings.below or {}))
@@ -213,5 +217,10 @@ def _recode(job: Job, known: pd.DataFrame) -> pd.DataFrame:
         ladders = field_ladders(modalities)
         for name, level in plan["recoding"]["node"].items():
             if name in out and name in ladders:
-                out[name] = ladders[name][level](out[name])
+                cells = cell_levels(job, tier, name)
+                out[name] = (
+                    ladders[name][level](out[name])
+                    if cells is None
+                    else on_cells(out[name], dict(enumerate(ladders[name])), cells)
+                )
     return out.astype(object).map(lambda v: MISSING if pd.isna(v) else text(v))

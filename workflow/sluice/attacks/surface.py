@@ -124,5 +124,6 @@ def _index(file: h5py.File, part: str) -> h5py.Dataset | None:
 
 def _excluded_genes(names: Set[str]) -> int:
     """Count genes that carry personal alleles; a name that the annotation lacks is none of them."""
-    ids = [gene for gene in to_ensembl(sorted(names))[0] if gene in load_genes().index]
+    known = frozenset(load_genes().index)
+    ids = [gene for gene in to_ensembl(sorted(names))[0] if gene in known]
     return int(excluded(ids, _RECEPTOR_GENES).sum()) if ids else 0

@@ -29,6 +29,7 @@ _COMMANDS = {
     "expression": "expression",
     "attack": "attack",
     "sweep": "sweep",
+    "table": "table",
     "demo": "demo",
 }
 

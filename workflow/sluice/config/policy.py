@@ -25,9 +25,22 @@ class FieldRule(Model):
     """What happens to one curated field. A field without a rule is dropped."""
 
     rule: Literal[
-        "keep", "age", "zip3", "country", "number", "code", "map", "shift_date", "interval", "text"
+        "keep",
+        "age",
+        "zip3",
+        "country",
+        "number",
+        "code",
+        "map",
+        "ordered",
+        "tree",
+        "mask",
+        "shift_date",
+        "interval",
+        "text",
     ] = Field(
-        description="keep: as it is; age, zip3, country, number, code, map: generalise to a level; "
+        description="keep: as it is; age, zip3, country, number, code, map, ordered, tree, mask: "
+        "generalise to a level; "
         "shift_date: the participant's one shift; interval: days since own index date; "
         "text: allow-listed tokens only"
     )
@@ -41,10 +54,22 @@ class FieldRule(Model):
     map: dict[str, list[str]] = Field(
         default_factory=dict, description="map: value to its coarser values, one a level"
     )
+    order: list[str] = Field(
+        default_factory=list, description="ordered: the values; levels are group sizes"
+    )
+    parent: dict[str, str] = Field(
+        default_factory=dict, description="tree: code to the code above it"
+    )
     system: str | None = Field(
         default=None, description="events.code: rows of every other code system are dropped"
     )
     need: str = Field(description="Why the recipient needs it (minimization)")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What :mod:`sluice.tables.hierarchies` takes as options, as far as it is written."""
+        written = self.model_dump(include={"levels", "top", "map", "order", "parent"})
+        return {name: value for name, value in written.items() if value not in (None, [], {})}
 
 
 class Recoding(Model):
@@ -52,12 +77,26 @@ class Recoding(Model):
 
     mode: Literal["search", "frozen"]
     node: dict[str, int] = Field(default_factory=dict, description="frozen: level by released name")
-    weights: dict[str, float] = Field(default_factory=dict, description="search: loss weight")
+    weights: dict[str, float] = Field(
+        default_factory=dict, description="search: loss weight; local: cost of a cell"
+    )
+    local: Literal["none", "suppress", "recode"] = Field(
+        default="none",
+        description="controlled only, before whole people are suppressed: single cells are removed "
+        "(suppress), or made coarser where that is enough (recode)",
+    )
+    local_fields: list[str] = Field(
+        default_factory=list,
+        description="local: released fields of `people` whose cells may change; not those that "
+        "another table, image or expression shows too",
+    )
 
     @model_validator(mode="after")
     def _node(self) -> Recoding:
         if (self.mode == "frozen") != bool(self.node):
             raise ValueError("a node exactly when the mode is frozen")
+        if (self.local != "none") != bool(self.local_fields):
+            raise ValueError("local_fields exactly when local is suppress or recode")
         return self
 
 
@@ -114,6 +153,8 @@ class People(Model):
     def _node_of_quasi(self) -> People:
         if not set(self.recoding.node) <= set(self.quasi):
             raise ValueError("a frozen node over names in quasi")
+        if not set(self.recoding.local_fields) <= set(self.quasi):
+            raise ValueError("local_fields over names in quasi")
         return self
 
     @property
@@ -237,6 +278,21 @@ class TierPolicy(Model):
                 raise ValueError(f"a limit {attacker_score(name)} for the attacker {name}")
         return self
 
+    @model_validator(mode="after")
+    def _cells_of_people(self) -> TierPolicy:
+        """A cell that is removed from one table must not stand in another."""
+        tables: dict[str, set[str]] = {}
+        for modality, policy in self.modalities.items():
+            for field, rule in policy.fields.items():
+                table, _, column = field.partition(".")
+                tables.setdefault(rule.as_ or column, set()).add(f"{modality} {table}")
+        local = self.people.recoding.local_fields if self.people else []
+        if odd := [name for name in local if tables.get(name) != {"clinical people"}]:
+            raise ValueError(
+                f"in local_fields, names that only the clinical table people has, not {odd[0]}"
+            )
+        return self
+
 
 class Policy(Model):
     """One policy. ``extends`` takes another one and changes what is written; null removes a key."""
@@ -261,4 +317,6 @@ class Policy(Model):
         for name, rules in self.tiers.items():
             if (rules.source == "controlled") != (name == "registered"):
                 raise ValueError("source: controlled for registered, curated for the others")
+            if name != "controlled" and rules.people and rules.people.recoding.local != "none":
+                raise ValueError("local recoding in controlled only (decision 12)")
         return self

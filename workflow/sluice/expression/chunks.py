@@ -21,20 +21,34 @@ _FEW_CHANGES = 0.3
 # Bits a byte: above, no code is shorter than the bytes themselves.
 _NOISE = 7.8
 _SAMPLE = 16
+_ADLER = 65_521
 
 
 def shuffled_and_deflated(chunk: np.ndarray) -> bytes:
     """Return a chunk of numbers as the filters would store it. Same numbers, same bytes."""
-    planes = np.ascontiguousarray(chunk.view(np.uint8).reshape(len(chunk), -1).T)
-    parts = [_plane(plane) for plane in planes]
-    check = zlib.adler32(planes.data).to_bytes(4, "big")
-    return b"".join([_HEADER, *parts, _END, check])
+    words = chunk.view(f"<u{chunk.itemsize}")
+    differing = int(np.bitwise_or.reduce(words) ^ np.bitwise_and.reduce(words)) if len(words) else 0
+    parts, check = [_HEADER], 1
+    for place, column in enumerate(chunk.view(np.uint8).reshape(len(chunk), -1).T):
+        if differing >> 8 * place & 0xFF:
+            plane = np.ascontiguousarray(column)
+            parts.append(_plane(plane))
+            check = zlib.adler32(plane.data, check)
+        elif len(column):
+            parts.append(_constant(int(column[0]), len(column)))
+            check = _adler_of_constant(int(column[0]), len(column), check)
+    return b"".join([*parts, _END, check.to_bytes(4, "big")])
+
+
+def _adler_of_constant(value: int, length: int, check: int) -> int:
+    """Return :func:`zlib.adler32` of ``length`` equal bytes that follow (RFC 1950, section 8.2)."""
+    low, high = check & 0xFFFF, check >> 16
+    high += length * low + value * (length * (length + 1) // 2)
+    return (high % _ADLER) << 16 | (low + length * value) % _ADLER
 
 
 def _plane(plane: np.ndarray) -> bytes:
     changes = int(np.count_nonzero(plane[1:] != plane[:-1]))
-    if changes == 0:
-        return _constant(int(plane[0]), len(plane)) if len(plane) else b""
     if changes < _FEW_CHANGES * len(plane):
         return _packed(plane, 1, zlib.Z_RLE)
     if _entropy(plane[::_SAMPLE]) > _NOISE:

@@ -77,8 +77,9 @@ def _exclusions() -> dict[str, frozenset[str]]:
     groups: dict[str, set[str]] = {}
     with resource("genes", "exclusions.tsv").open(encoding="utf-8", newline="") as handle:
         for rule in csv.DictReader(handle, delimiter="\t"):
-            hit = genes[rule["field"]].str.fullmatch(rule["pattern"])
-            groups.setdefault(rule["group"], set()).update(genes.index[hit])
+            values, pattern = genes[rule["field"]], re.compile(rule["pattern"])
+            hits = [value for value in values.unique() if pattern.fullmatch(value)]
+            groups.setdefault(rule["group"], set()).update(genes.index[values.isin(hits)])
     return {group: frozenset(ids) for group, ids in groups.items()}
 
 

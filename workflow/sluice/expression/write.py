@@ -257,17 +257,15 @@ def _write_array(group: h5py.Group, name: str, values: np.ndarray) -> None:
 
 def _write_categories(group: h5py.Group, name: str, values: pd.Series) -> None:
     """Write text as categories present and codes; a gap is code -1."""
-    plain = values.to_numpy(dtype=object)
-    gaps = pd.isna(plain)
-    if not all(isinstance(value, str) for value in plain[~gaps]):
+    codes, found = pd.factorize(values.to_numpy(dtype=object))
+    if not all(isinstance(value, str) for value in found):
         raise SluiceError(
             "A column to release holds neither text, numbers nor booleans", where=f"column {name}"
         )
-    categories, codes = np.unique(plain[~gaps].astype(str), return_inverse=True)
+    # As plain text: an own kind of string would sort by rules of its own.
+    categories, place = np.unique(found.astype(str), return_inverse=True)
     column = group.create_group(name)
     _mark(column, "categorical")
     column.attrs["ordered"] = False
     _write_text(column, "categories", categories.astype(object))
-    all_codes = np.full(len(plain), -1, dtype=np.int32)
-    all_codes[~gaps] = codes
-    _write_array(column, "codes", all_codes)
+    _write_array(column, "codes", np.append(place, -1).astype(np.int32)[codes])

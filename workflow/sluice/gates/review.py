@@ -200,6 +200,10 @@ def _people(config: Config, tier: str, plan: dict[str, Any]) -> dict[str, Any] |
         "k": k,
         "mode": recoding.get("mode", "none"),
         "loss": recoding.get("loss"),
+        "cells": [
+            (field, changed["removed"], changed["coarser"])
+            for field, changed in sorted(recoding.get("local", {"fields": {}})["fields"].items())
+        ],
         "node": level_of_each(rules, recoding.get("node") or {}),
         "reason": rules.people.reason,
         "plot": sizes

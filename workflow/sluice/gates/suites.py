@@ -147,7 +147,7 @@ def _policy_value(value: Any, suite: Suite, rules: TierPolicy) -> Any:
 
 def _of_rule(name: str, rule: FieldRule, place: int) -> list[Expectation]:
     """Return what the values of one field must look like, on its level of the plan or coarser."""
-    if rule.rule in ("age", "map"):
+    if rule.rule in ("age", "map", "ordered", "tree"):
         labels = _labels(rule, place)
         return [_expect("values_to_be_in_set", name, value_set=labels)]
     if rule.rule == "code":
@@ -167,20 +167,17 @@ def _of_rule(name: str, rule: FieldRule, place: int) -> list[Expectation]:
 def _labels(rule: FieldRule, place: int) -> list[str]:
     """Return every label that a rule can produce from ``place`` upwards: a fact of the policy."""
     names = _levels(rule)
-    leaves: Sequence[object] = range(_OLDEST + 1) if rule.rule == "age" else sorted(rule.map)
+    listed = {*rule.map, *rule.order, *rule.parent, *rule.parent.values()}
+    leaves: Sequence[object] = range(_OLDEST + 1) if rule.rule == "age" else sorted(listed)
     found = {ALL}
     for level in names[place:-1]:
-        label = KINDS[rule.rule].labeller(level, _options(rule))
+        label = KINDS[rule.rule].labeller(level, rule.options)
         found |= {str(label(leaf)) for leaf in leaves}
     return sorted(found)
 
 
 def _levels(rule: FieldRule) -> list[str]:
-    return levels(rule.rule, _options(rule))
-
-
-def _options(rule: FieldRule) -> dict[str, Any]:
-    return rule.model_dump(include={"levels", "top", "map"}, exclude_none=True)
+    return levels(rule.rule, rule.options)
 
 
 def _expect(kind: str, column: str, **kwargs: Any) -> Expectation:

@@ -131,6 +131,7 @@ def vocabulary(config: Config, tier: str) -> Vocabulary:
     for modality_rules in tier_policy(config, tier).modalities.values():
         for rule in modality_rules.fields.values():
             terms |= {*rule.allow, *rule.map, *(c for many in rule.map.values() for c in many)}
+            terms |= {*rule.order, *rule.parent, *rule.parent.values()}
     genes = pd.read_csv(resource("genes", "genes.tsv"), sep="\t", usecols=["symbol"], dtype=str)
     terms |= set(genes["symbol"].dropna())
     texts = [json.dumps(m.model_dump(mode="json")) for m in (config.cohort, config.policy)]

@@ -19,26 +19,33 @@ MISSING = 0
 _LARGEST_KEY = 2**62
 
 
-def column_codes(values: pd.Series) -> tuple[np.ndarray, int]:
-    """Number the values of one column.
+def value_codes(values: pd.Series) -> tuple[np.ndarray, list[object]]:
+    """Number the values of one column, and list them.
 
     Returns
     -------
     codes
         int64, shape (rows,). :data:`MISSING` where the value is missing, else 1 … D in the order of
         the values' text, so that the numbering does not depend on the order of the rows.
-    radix
-        D + 1.
+    values
+        The D distinct values that are not missing, in that order.
     """
     codes, uniques = pd.factorize(values, use_na_sentinel=True)
-    order = sorted(range(len(uniques)), key=lambda i: (str(uniques[i]), type(uniques[i]).__name__))
-    rank = np.empty(len(uniques) + 1, dtype=np.int64)
-    rank[order] = np.arange(1, len(uniques) + 1)
+    found = list(uniques)
+    order = sorted(range(len(found)), key=lambda i: (str(found[i]), type(found[i]).__name__))
+    rank = np.empty(len(found) + 1, dtype=np.int64)
+    rank[order] = np.arange(1, len(found) + 1)
     rank[-1] = MISSING
-    return rank[codes], len(uniques) + 1
+    return rank[codes], [found[i] for i in order]
 
 
-def mixed_radix(columns: Sequence[tuple[np.ndarray, int]], rows: int) -> tuple[np.ndarray, int]:
+def column_codes(values: pd.Series) -> tuple[np.ndarray, int]:
+    """Number the values of one column as :func:`value_codes` does; return codes and D + 1."""
+    codes, found = value_codes(values)
+    return codes, len(found) + 1
+
+
+def mixed_radix(columns: Iterable[tuple[np.ndarray, int]], rows: int) -> tuple[np.ndarray, int]:
     """Join coded columns into one int64 key a row, the first column weighing most.
 
     Returns the keys and an upper bound (exclusive) of them. Keys are renumbered on the way, in
@@ -49,7 +56,8 @@ def mixed_radix(columns: Sequence[tuple[np.ndarray, int]], rows: int) -> tuple[n
     for codes, radix in columns:
         if space * radix > _LARGEST_KEY:
             keys, space = dense(keys, space)
-        keys = keys * radix + codes
+        keys *= radix
+        keys += codes
         space *= radix
     return keys, space
 
@@ -61,8 +69,10 @@ def dense(keys: np.ndarray, space: int) -> tuple[np.ndarray, int]:
         present[keys] = True
         number = np.cumsum(present) - 1
         return number[keys], int(present.sum())
-    uniques, inverse = np.unique(keys, return_inverse=True)
-    return inverse.astype(np.int64).reshape(-1), len(uniques)
+    codes, uniques = pd.factorize(keys)
+    rank = np.empty(len(uniques), dtype=np.int64)
+    rank[np.argsort(uniques)] = np.arange(len(uniques))
+    return rank[codes], len(uniques)
 
 
 def encode(df: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,16 +7,24 @@ kind      levels, finest first (all end in ``*``)          options
 ========= ================================================ ========================================
 age       widths in years, e.g. ``45-49``, ``90+``         ``levels``, ``top`` (one, or one a level)
 zip3      ``zip3``; areas of ≤20,000 people are ``000``    —
-country   ``country`` as written                           —
+country   ``country`` as written, ``subregion``,           ``levels``; ``country`` alone by default
+          ``region`` of the United Nations' M49
 date      ``day``, ``month``, ``quarter``, ``year``        ``levels``
 number    steps, rounded half up one after the other       ``levels``, ``bottom``, ``top``
 code      ICD-10 ``full``, ``category``, ``chapter``       ``levels``
 map       ``value``, ``level1``, … as the policy lists     ``map``, ``levels``
-mask      —                                                —
+ordered   values in a group, e.g. ``low to middle``        ``order``, ``levels``
+tree      ``depth3``, ``depth2``, ``depth1``: steps from   ``parent``, ``levels``
+          the root at which the tree is cut
+mask      trailing characters that go, e.g. ``123**``      ``levels``
 ========= ================================================ ========================================
 
 A missing value stays missing on every level but ``*``, where nothing is told apart. ``*`` as an
 input stays ``*``.
+
+Dates have no level "relative": a day since a person's own first date is not a function of a day,
+month or year alone, so no level could lie above or below it. It is a rule of its own in the policy
+(``interval``), with bins and a cap.
 """
 
 from __future__ import annotations
@@ -28,9 +36,13 @@ import numpy as np
 import pandas as pd
 
 from sluice.errors import SluiceError
-from sluice.tables.ladders import ALL, KINDS, Kind, Labeller, Options
+from sluice.tables import ladders, vocabularies
+from sluice.tables.ladders import ALL, Kind, Labeller, Options
 
 __all__ = ["ALL", "KINDS", "generalise", "ladder", "levels"]
+
+KINDS: dict[str, Kind] = {**ladders.KINDS, **vocabularies.KINDS}
+"""Every kind by its name."""
 
 
 def levels(kind: str, options: Options) -> list[str]:

@@ -46,16 +46,17 @@ def text(value: object) -> str:
     return str(value).strip()
 
 
-def _bad_options(kind: str, what: str) -> SluiceError:
+def bad_options(kind: str, what: str) -> SluiceError:
+    """Return the refusal of a rule whose options do not make levels."""
     return SluiceError(f"The options of a generalisation {what}", where=f"rule {kind}")
 
 
-def _chosen(kind: str, ladder: Sequence[str], options: Options) -> list[str]:
+def chosen(kind: str, ladder: Sequence[str], options: Options) -> list[str]:
     """Levels of a fixed ladder that ``options["levels"]`` names (default: all), then ``*``."""
     wanted = [str(level) for level in options.get("levels") or ladder]
     places = [ladder.index(name) if name in ladder else -1 for name in wanted if name != ALL]
     if -1 in places or places != sorted(set(places)):
-        raise _bad_options(kind, f"name levels other than {', '.join(ladder)}, finest first")
+        raise bad_options(kind, f"name levels other than {', '.join(ladder)}, finest first")
     return [*(ladder[place] for place in places), ALL]
 
 
@@ -65,10 +66,10 @@ def _steps(kind: str, options: Options) -> list[str]:
     try:
         steps = [Decimal(name) for name in names]
     except InvalidOperation:
-        raise _bad_options(kind, "hold a level that is neither a number nor `*`") from None
+        raise bad_options(kind, "hold a level that is neither a number nor `*`") from None
     nested = all(wide % fine == 0 and wide > fine > 0 for fine, wide in pairwise(steps))
     if any(step <= 0 for step in steps) or not nested:
-        raise _bad_options(kind, "need positive levels, each a multiple of the one before")
+        raise bad_options(kind, "need positive levels, each a multiple of the one before")
     return [*names, ALL]
 
 
@@ -81,11 +82,11 @@ _AGE = re.compile(r"(\d+)(?:\.\d+)?(?:-(\d+)|(\+))?")
 def _age_levels(options: Options) -> list[str]:
     names = _steps("age", options)
     if any(not name.isdigit() for name in names[:-1]):
-        raise _bad_options("age", "need whole years")
+        raise bad_options("age", "need whole years")
     tops = _tops(options, len(names))
     for width, (before, after) in zip(names, pairwise(tops), strict=False):
         if after > before or (after != before and after % int(width)):
-            raise _bad_options(
+            raise bad_options(
                 "age", "need tops that never rise, each at an edge of the bands before it"
             )
     return names
@@ -96,7 +97,7 @@ def _tops(options: Options, levels: int) -> list[float]:
     top = options.get("top")
     if isinstance(top, list | tuple):
         if len(top) != levels - 1:
-            raise _bad_options("age", "need one top for all levels or one for each")
+            raise bad_options("age", "need one top for all levels or one for each")
         return [float(age) for age in top]
     return [inf if top is None else float(top)] * (levels - 1)
 
@@ -250,48 +251,39 @@ def _code_labeller(level: str, options: Options) -> Labeller:
     return label
 
 
-# --- vocabulary of the policy ---------------------------------------------------------------------
+# --- mask -----------------------------------------------------------------------------------------
 
 
-def _paths(options: Options) -> list[list[str]]:
-    """Each value's labels: itself, then those of ``options["map"]``, without a final ``*``."""
-    paths = [[str(value), *map(str, labels)] for value, labels in options.get("map", {}).items()]
-    if not paths or len({len(path) for path in paths}) != 1:
-        raise _bad_options("map", "need one list of labels a value, all of the same length")
-    ends = {path[-1] for path in paths}
-    return [path[:-1] for path in paths] if ends == {ALL} else paths
+def _mask_levels(options: Options) -> list[str]:
+    names = [text(level) for level in options.get("levels", []) if level != ALL]
+    counts = [int(name) if name.isdigit() else 0 for name in names]
+    if 0 in counts or counts != sorted(set(counts)):
+        raise bad_options("mask", "need as levels how many trailing characters go, fewest first")
+    return [*names, ALL]
 
 
-def _map_ladder(options: Options) -> list[str]:
-    return ["value", *(f"level{i}" for i in range(1, len(_paths(options)[0])))]
+def _mask_labeller(level: str, options: Options) -> Labeller:
+    """Put ``*`` for that many characters at the end; the length of a value stays visible."""
+    if level == ALL:
+        return lambda value: ALL
 
+    def label(value: object) -> Label:
+        written = text(value)
+        masked = min(int(level), len(written))
+        return (written[: len(written) - masked] + ALL * masked) or None
 
-def _map_labeller(level: str, options: Options) -> Labeller:
-    ladder = _map_ladder(options)
-    place = ladder.index(level)
-    target: dict[str, str] = {}
-    for path in _paths(options):
-        for label in path[: place + 1]:
-            if target.setdefault(label, path[place]) != path[place]:
-                raise _bad_options("map", "give one label two different coarser labels")
-    return lambda value: target.get(text(value))
-
-
-def _country_labeller(level: str, options: Options) -> Labeller:
-    return lambda value: text(value) or None
+    return label
 
 
 def _fixed(kind: str, ladder: Sequence[str]) -> Callable[[Options], list[str]]:
-    return lambda options: _chosen(kind, ladder, options)
+    return lambda options: chosen(kind, ladder, options)
 
 
 KINDS: dict[str, Kind] = {
     "age": Kind(_age_levels, _age_labeller),
     "zip3": Kind(_fixed("zip3", ["zip3"]), lambda level, options: _zip3),
-    "country": Kind(_fixed("country", ["country"]), _country_labeller),
     "date": Kind(_fixed("date", _GRAINS), _date_labeller),
     "number": Kind(lambda options: _steps("number", options), _number_labeller),
     "code": Kind(_fixed("code", _ICD_LEVELS), _code_labeller),
-    "map": Kind(lambda options: _chosen("map", _map_ladder(options), options), _map_labeller),
-    "mask": Kind(lambda options: [ALL], lambda level, options: lambda value: ALL),
+    "mask": Kind(_mask_levels, _mask_labeller),
 }

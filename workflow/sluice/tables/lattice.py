@@ -1,215 +1,253 @@
-"""The generalisation lattice of a table: its distinct rows, coded on every level of every field."""
+"""The generalisation lattice of a table: its distinct rows, coded on every level of every field.
+
+A node is one level for each field. What a node does is read off a *class table*: one row for each
+class of some finer node, with the number of its records. A coarser node's classes are made by
+joining rows of a finer node's class table, so few looks go through all distinct rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, pairwise
+from math import prod
 
 import numpy as np
 import pandas as pd
 
 from sluice.errors import SluiceError
 from sluice.tables.classes import column_codes, dense, mixed_radix, require_columns
-from sluice.tables.models import Contingency, Rules, contingency, kept_classes
+from sluice.tables.fields import Field, Level, encode_field
+from sluice.tables.models import Rules, contingency, kept_classes
 
-Level = Callable[[pd.Series], pd.Series] | np.ndarray | pd.Series
-"""One level of a field: a function of a column, or the column's labels already made."""
+Node = tuple[int, ...]
+"""Level of each field, in the order of :attr:`Lattice.fields`."""
 
-_MOST_NODES = 20_000_000
+_CELLS_HELD = 30_000_000  # of class tables held for later; 4 bytes each
+_JOINING_PAYS = 8  # measured: 4 to 100 are alike
+_LEAST_CHARGE = 10_000  # rows that a look at a small class table is charged with
 
 
 @dataclass(frozen=True)
-class Field:
-    """One field of the distinct rows: for each level its codes, radix, and share of each code."""
+class ClassTable:
+    """The classes of a node; with sensitive columns, their combinations with these.
 
-    name: str
-    codes: list[np.ndarray]
-    radix: list[int]
-    shares: list[np.ndarray]
-    leaves: int
-    weight: float
+    Parameters
+    ----------
+    node
+        The node; its classes can be joined to those of any coarser one.
+    leaf
+        One leaf of each field that belongs to the class, int32, shape (fields, rows).
+    sensitive
+        Sensitive column → code of its value, shape (rows,).
+    records
+        Records of each row, shape (rows,).
+    """
+
+    node: Node
+    leaf: np.ndarray
+    sensitive: dict[str, np.ndarray]
+    records: np.ndarray
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a node does.
+
+    Parameters
+    ----------
+    removed
+        Records that the rules remove.
+    factors
+        For each field and level, (1 + L_j)^(w_j / Σw) if exactly these records are removed.
+        Defined from the level of the class table that was looked at.
+    """
+
+    removed: int
+    factors: list[list[float]]
+
+    def loss(self, node: Node) -> float:
+        """Loss of a node if these records are removed: exact for the node itself.
+
+        For any finer node a lower bound, if the rules only remove more records on the way down.
+        """
+        return prod(levels[i] for levels, i in zip(self.factors, node, strict=True)) - 1.0
 
 
 class Lattice:
-    """The distinct rows of a table, coded on every level of every field.
+    """A table, coded on every level of every field.
 
     Parameters
     ----------
     df, hierarchies, weights, domains
         See :func:`sluice.tables.recode.search`.
-    rules
-        What every class must satisfy.
+    sensitive
+        Columns whose values the rules count in classes.
 
     Attributes
     ----------
     fields
-        Sorted by name; a node is one place for each.
+        Sorted by name; a node is one level for each.
     row
-        Distinct row of each record, shape (records,).
-    records
-        Records of each distinct row.
+        Row of each record in the finest class table, shape (records,).
+    effort
+        Rows of class tables read so far; a small table counts as 10,000 rows.
     """
 
     def __init__(
         self,
         df: pd.DataFrame,
         hierarchies: Mapping[str, Sequence[Level]],
-        rules: Rules,
+        sensitive: Sequence[str],
         weights: Mapping[str, float],
         domains: Mapping[str, Sequence[object]],
     ) -> None:
         if df.empty or not hierarchies:
             raise SluiceError("A search needs records and at least one field with levels")
-        require_columns(df, [*hierarchies, *rules.sensitive])
-        fields = [
-            _field(df[name], hierarchies[name], domains.get(name), weights.get(name, 1.0))
-            for name in sorted(hierarchies)
-        ]
-        sensitive = {name: column_codes(df[name]) for name in rules.sensitive}
-        lowest = [(field.codes[0], field.radix[0]) for field in fields]
-        self.rules = rules
-        self.row, count = dense(*mixed_radix([*lowest, *sensitive.values()], len(df)))
-        first = np.empty(count, dtype=np.int64)
-        first[self.row] = np.arange(len(df))
-        self.records = np.bincount(self.row)
-        self.fields = [
-            Field(f.name, [c[first] for c in f.codes], f.radix, f.shares, f.leaves, f.weight)
-            for f in fields
-        ]
-        self.sensitive = {name: (codes[first], radix) for name, (codes, radix) in sensitive.items()}
-        self._total = sum(field.weight for field in fields)
-        if self._total <= 0 or any(field.weight < 0 for field in fields):
-            raise SluiceError("The weights of a search must be positive", mend="see `weights`")
-        self._last: tuple[object, np.ndarray] | None = None
-
-    def keys(self, node: Sequence[int], rows: np.ndarray | None = None) -> tuple[np.ndarray, int]:
-        """Class keys of the distinct rows (or of ``rows`` of them) on a node."""
-        columns = [
-            (f.codes[i] if rows is None else f.codes[i][rows], f.radix[i])
-            for f, i in zip(self.fields, node, strict=True)
-        ]
-        return mixed_radix(columns, len(columns[0][0]))
-
-    def kept(self, node: Sequence[int], rules: Rules) -> np.ndarray:
-        """Which distinct rows remain on a node, shape (distinct rows,) bool."""
-        if self._last is not None and self._last[0] == (node, rules):
-            return self._last[1]
-        classes = pd.factorize(self.keys(node)[0])[0]
-        sizes = np.bincount(classes, weights=self.records).astype(np.int64)
-        tables: dict[str, Contingency] = {
-            name: contingency(classes, *self.sensitive[name], self.records)
-            for name in rules.sensitive
-        }
-        kept = kept_classes(sizes, tables, rules)[classes]
-        self._last = ((node, rules), kept)
-        return kept
-
-    def removed(self, node: Sequence[int], rules: Rules) -> int:
-        """Records that the rules remove on a node."""
-        return int(self.records[~self.kept(node, rules)].sum())
-
-    def loss(self, node: Sequence[int], rules: Rules) -> float:
-        """Loss of a node with its suppressed records."""
-        kept = self.kept(node, rules)
-        weights, gone = self.records[kept], float(self.records[~kept].sum())
-        factors = [
-            _factor(f, float(f.shares[i][f.codes[i][kept]] @ weights) + gone, self._n, self._total)
-            for f, i in zip(self.fields, node, strict=True)
-        ]
-        return float(np.prod(factors)) - 1.0
-
-    def bounds(self) -> np.ndarray:
-        """Loss of every node without suppression: an array with one axis a field."""
-        shape = tuple(len(field.codes) for field in self.fields)
-        if np.prod(shape, dtype=float) > _MOST_NODES:
-            raise SluiceError(
-                "The lattice of generalisations is too large to search",
-                where=f"{len(shape)} fields, more than {_MOST_NODES} nodes",
-                mend="give fields fewer levels, or freeze some of them in the policy",
+        require_columns(df, [*hierarchies, *sensitive])
+        self.fields: list[Field] = []
+        leaf = np.empty((len(hierarchies), len(df)), dtype=np.int32)
+        for j, name in enumerate(sorted(hierarchies)):
+            field, leaf[j] = encode_field(
+                df[name], hierarchies[name], domains.get(name), weights.get(name, 1.0)
             )
-        bounds = np.ones(shape)
-        for axis, f in enumerate(self.fields):
-            factors = [
-                _factor(f, float(shares[codes] @ self.records), self._n, self._total)
-                for codes, shares in zip(f.codes, f.shares, strict=True)
-            ]
-            bounds *= np.reshape(factors, [-1 if j == axis else 1 for j in range(len(shape))])
-        return bounds - 1.0
+            self.fields.append(field)
+        self._places, self._least, self._weights = _constants(self.fields)
+        coded = {name: column_codes(df[name]) for name in sensitive}
+        self._radix = {name: radix for name, (_, radix) in coded.items()}
+        every = ClassTable(
+            (0,) * len(self.fields),
+            leaf,
+            {name: codes for name, (codes, _) in coded.items()},
+            np.ones(len(df), dtype=np.int64),
+        )
+        self.row, rows = dense(*self._keys(every, every.node, sensitive=True))
+        self.bottom = _joined(every, every.node, self.row, rows)
+        self.n = len(df)
+        self.effort = 0
+        self._sums = self._level_sums(self.bottom.leaf, self.bottom.records)
+        self._held: dict[Node, ClassTable] = {}
+        self._cells = 0
+        self._hold(self.bottom)
 
     @property
-    def _n(self) -> int:
-        return int(self.records.sum())
+    def top(self) -> Node:
+        """The node with every field on its coarsest level."""
+        return tuple(field.levels - 1 for field in self.fields)
 
+    def look(self, table: ClassTable, node: Node, rules: Rules) -> Look:
+        """Apply the rules to a node, from the class table of a finer one."""
+        gone = np.flatnonzero(~self.kept(table, node, rules))
+        records = table.records[gone]
+        removed = int(records.sum())
+        lost = self._level_sums(table.leaf.take(gone, axis=1), records)
+        return Look(removed, self._factors(self._sums - lost + removed))
 
-def _factor(field: Field, shares: float, n: int, total: float) -> float:
-    """(1 + L_j)^(w_j / Σw) of a field whose records' shares add up to ``shares``."""
-    if field.leaves == 1:
-        return 1.0
-    lost = (shares / n - 1 / field.leaves) / (1 - 1 / field.leaves)
-    return float((1 + lost) ** (field.weight / total))
+    def kept(self, table: ClassTable, node: Node, rules: Rules) -> np.ndarray:
+        """Which rows of the class table of a finer node remain on a node, shape (rows,) bool."""
+        self._charge(table)
+        classes, _ = _grouped(*self._keys(table, node), as_it_is=not rules.sensitive)
+        sizes = np.bincount(classes, weights=table.records)
+        tables = {
+            name: contingency(classes, table.sensitive[name], self._radix[name], table.records)
+            for name in rules.sensitive
+        }
+        return kept_classes(sizes, tables, rules)[classes]
 
+    def classes(self, node: Node, below: Node) -> ClassTable:
+        """Return a class table to look at a node and coarser ones with.
 
-def on_level(values: pd.Series, level: Level) -> pd.Series:
-    """Return a column on one of its levels."""
-    if callable(level):
-        return level(values)
-    return pd.Series(np.asarray(level), index=values.index, name=values.name)
+        It is the one of ``below``, a finer node, if that is still held, unless so many fewer
+        labels are left at ``node`` that joining its rows pays.
+        """
+        table = self._held.get(node) or self._held.get(below, self.bottom)
+        labels = [
+            (field.radix[i], field.radix[j])
+            for field, i, j in zip(self.fields, table.node, node, strict=True)
+        ]
+        if prod(before / after for before, after in labels) < _JOINING_PAYS:
+            return table
+        self._charge(table)
+        table = _joined(table, node, *_grouped(*self._keys(table, node, sensitive=True)))
+        self._hold(table)
+        return table
 
+    def numbered(self, node: Node, rows: np.ndarray) -> np.ndarray:
+        """Number the classes of some rows of the finest class table: 0 … C − 1."""
+        some = _rows(self.bottom, rows)
+        return dense(*self._keys(some, node))[0]
 
-def _field(
-    values: pd.Series, levels: Sequence[Level], domain: Sequence[object] | None, weight: float
-) -> Field:
-    """Code one field on every level; labels are made once for each distinct value."""
-    leaves, leaf = _leaves(values, domain)
-    on_level(values, levels[0])  # so that an error names the record's row, not the leaf's place
-    codes, radix, shares = [], [], []
-    below: np.ndarray | None = None
-    for place, level in enumerate(levels):
-        if callable(level):
-            labels = level(pd.Series(leaves, name=values.name, dtype=object))
-        else:
-            labels = _labels_of_leaves(values, leaf, len(leaves), level, domain is not None)
-        label, count = column_codes(labels)
-        if below is not None and len(np.unique(below)) != len(np.unique(below * count + label)):
-            raise SluiceError(
-                "A level of a generalisation is not a function of the level before it",
-                where=f"column {values.name}, level {place}",
-                mend="make the levels nest",
-            )
-        below = label
-        codes.append(label[leaf])
-        radix.append(count)
-        shares.append(np.bincount(label, minlength=count) / len(leaves))
-    return Field(str(values.name), codes, radix, shares, len(leaves), weight)
+    def _keys(
+        self, table: ClassTable, node: Node, sensitive: bool = False
+    ) -> tuple[np.ndarray, int]:
+        """Class keys of the rows on a node, told apart by sensitive values too if wished."""
+        columns = [
+            (field.codes[i], field.radix[i], leaf)
+            for field, i, leaf in zip(self.fields, node, table.leaf, strict=True)
+        ]
+        coded = ((codes.take(leaf), radix) for codes, radix, leaf in columns if radix > 1)
+        values = [(table.sensitive[n], self._radix[n]) for n in self._radix] if sensitive else []
+        return mixed_radix(chain(coded, values), len(table.records))
 
-
-def _leaves(values: pd.Series, domain: Sequence[object] | None) -> tuple[list[object], np.ndarray]:
-    """Distinct values of a field (its domain first), and the place of each record's value there."""
-    whole = values if domain is None else pd.concat([pd.Series(list(domain), dtype=object), values])
-    codes, uniques = pd.factorize(whole, use_na_sentinel=False)
-    if domain is not None:
-        declared, found = codes[: len(domain)], codes[len(domain) :]
-        outside = ~np.isin(found, declared) & ~values.isna().to_numpy()
-        if outside.any():
-            raise SluiceError(
-                "A value is outside the domain of its field",
-                where=f"column {values.name}, row {int(outside.argmax()) + 1}",
-                mend="correct the source, or add the value to the policy's rule",
-            )
-    return list(uniques), codes[len(whole) - len(values) :]
-
-
-def _labels_of_leaves(
-    values: pd.Series, leaf: np.ndarray, count: int, level: np.ndarray | pd.Series, domain: bool
-) -> pd.Series:
-    """Read a function of the leaves off labels that were made for every record."""
-    made = column_codes(pd.Series(np.asarray(level)))[0]
-    by_leaf = np.full(count, -1, dtype=np.int64)
-    by_leaf[leaf] = made
-    if domain or len(made) != len(leaf) or (by_leaf[leaf] != made).any():
-        raise SluiceError(
-            "Labels made in advance need one label a value, and no declared domain",
-            where=f"column {values.name}",
-            mend="give the level as a function of the column",
+    def _level_sums(self, leaf: np.ndarray, records: np.ndarray) -> np.ndarray:
+        """Sum of the records' shares on each level of each field in turn, shape (levels,)."""
+        return np.concatenate(
+            [
+                field.shares @ np.bincount(own, weights=records, minlength=field.leaves)
+                for field, own in zip(self.fields, leaf, strict=True)
+            ]
         )
-    return pd.Series(by_leaf)
+
+    def _factors(self, sums: np.ndarray) -> list[list[float]]:
+        """(1 + L_j)^(w_j / Σw) by field and level, from the sums of the records' shares there."""
+        lost = (sums / self.n - self._least) / (1 - self._least)
+        factors = ((1 + lost) ** self._weights).tolist()
+        return [factors[a:b] for a, b in pairwise(self._places)]
+
+    def _charge(self, table: ClassTable) -> None:
+        self.effort += max(len(table.records), _LEAST_CHARGE)
+
+    def _hold(self, table: ClassTable) -> None:
+        """Hold a class table for later; let the oldest go where they get too many."""
+        self._held[table.node] = table
+        self._cells += table.leaf.size
+        while self._cells > _CELLS_HELD and len(self._held) > 1:
+            self._cells -= self._held.pop(next(iter(self._held))).leaf.size
+
+
+def _constants(fields: Sequence[Field]) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Where each field's levels begin among all levels, and 1/D_j and w_j / Σw of every level."""
+    levels = [field.levels for field in fields]
+    weights = np.array([field.weight for field in fields])
+    if weights.sum() <= 0 or (weights < 0).any():
+        raise SluiceError("The weights of a search must be positive", mend="see `weights`")
+    # A field of one leaf loses nothing; 0 keeps its 0/0 away.
+    least = [1 / field.leaves if field.leaves > 1 else 0.0 for field in fields]
+    weights = np.where(np.array(least) > 0, weights / weights.sum(), 0.0)
+    return [0, *accumulate(levels)], np.repeat(least, levels), np.repeat(weights, levels)
+
+
+def _grouped(keys: np.ndarray, space: int, as_it_is: bool = False) -> tuple[np.ndarray, int]:
+    """Number rows of one key alike; ``as_it_is``: numbers may be missing, if not too many."""
+    if as_it_is and space <= 4 * len(keys) + (1 << 16):
+        return keys, space
+    codes, uniques = pd.factorize(keys)
+    return codes, len(uniques)
+
+
+def _joined(table: ClassTable, node: Node, number: np.ndarray, rows: int) -> ClassTable:
+    """Join the rows of a class table that have one number."""
+    one = np.empty(rows, dtype=np.int64)
+    one[number] = np.arange(len(number))
+    records = np.bincount(number, weights=table.records, minlength=rows).astype(np.int64)
+    some = _rows(table, one)
+    return ClassTable(node, some.leaf, some.sensitive, records)
+
+
+def _rows(table: ClassTable, rows: np.ndarray) -> ClassTable:
+    return ClassTable(
+        table.node,
+        table.leaf.take(rows, axis=1),
+        {name: codes[rows] for name, codes in table.sensitive.items()},
+        table.records[rows],
+    )

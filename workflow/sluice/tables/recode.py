@@ -6,8 +6,7 @@ record is suppressed. With a_j the mean share of field j over all records,
 
     L_j = (a_j − 1/D_j) / (1 − 1/D_j),      loss = Π_j (1 + L_j)^(w_j / Σw) − 1.
 
-Without suppression a_j depends on one field only, so every node has a cheap lower bound, which
-never falls on the way up. The search takes nodes by that bound and stops when it passes the best.
+The search for the least loss is :mod:`sluice.tables.boxes`.
 """
 
 from __future__ import annotations
@@ -19,11 +18,14 @@ import numpy as np
 import pandas as pd
 
 from sluice.errors import SluiceError
-from sluice.tables.classes import dense, encode
-from sluice.tables.lattice import Lattice, Level, on_level
+from sluice.tables.boxes import least_loss
+from sluice.tables.classes import encode
+from sluice.tables.fields import Level, on_level
+from sluice.tables.lattice import Lattice
 from sluice.tables.models import Rules, kept_classes, tabulate
 
-_DIGITS = 12  # losses that agree to this many decimals are a tie
+EFFORT = 1_000_000_000
+"""Rows of class tables that a search reads before it stops with a gap: a minute or two."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Recoding:
         Field → place in its list of levels.
     loss
         0 (nothing lost) … 1 (nothing left).
+    bound
+        No permitted node loses less; equal to ``loss`` where the node is proven optimal.
     suppressed
         Shape (rows,), bool.
     classes
@@ -44,8 +48,14 @@ class Recoding:
 
     node: dict[str, int]
     loss: float
+    bound: float
     suppressed: np.ndarray
     classes: np.ndarray
+
+    @property
+    def gap(self) -> float:
+        """How much better a node could be that was not looked at; 0 where there is none."""
+        return self.loss - self.bound
 
 
 def search(
@@ -60,6 +70,7 @@ def search(
     *,
     margin: float = 0.10,
     domains: Mapping[str, Sequence[object]] | None = None,
+    effort: int = EFFORT,
 ) -> Recoding:
     """Find the node of least loss whose classes, after suppression, all satisfy the rules.
 
@@ -78,6 +89,9 @@ def search(
     domains
         Field → all values that it may take (default: those of ``df``): the leaves of the loss.
         With a domain from the policy the loss does not depend on which values happen to occur.
+    effort
+        How many rows of class tables to read at most (a node counts at least 10,000). The same for
+        every machine, so the result is too.
 
     Returns
     -------
@@ -88,27 +102,29 @@ def search(
     Raises
     ------
     SluiceError
-        If levels do not nest, a value is outside its domain, the lattice is too large, or no node
-        satisfies the rules.
+        If levels do not nest, a value is outside its domain, or no node satisfies the rules.
     """
     rules = Rules(k, l_by_sensitive or {}, t_by_sensitive or {}, dominant, margin)
-    lattice = Lattice(df, hierarchies, rules, weights or {}, domains or {})
+    lattice = Lattice(df, hierarchies, rules.sensitive, weights or {}, domains or {})
     allowed = int(np.floor(max_suppression * len(df) + 1e-9))
-    best = _best_node(lattice, allowed)
-    if best is None:
+    found = least_loss(lattice, rules, allowed, effort)
+    if found is None:
         raise SluiceError(
             "No recoding satisfies the rules within the permitted suppression",
             where=f"{len(df)} records, {len(hierarchies)} fields, k={k}",
             mend="drop a quasi-identifier or a sensitive field, or add coarser levels",
         )
-    kept = lattice.kept(best, rules)[lattice.row]
-    classes = np.full(len(df), -1, dtype=np.int64)
-    classes[kept], _ = dense(*lattice.keys(best, lattice.row[kept]))
+    rows = lattice.kept(lattice.bottom, found.node, rules)
+    kept = rows[lattice.row]
+    number = np.full(len(rows), -1, dtype=np.int64)
+    number[rows] = lattice.numbered(found.node, np.flatnonzero(rows))
+    loss = lattice.look(lattice.bottom, found.node, rules).loss(found.node)
     return Recoding(
-        node=dict(zip([f.name for f in lattice.fields], map(int, best), strict=True)),
-        loss=lattice.loss(best, rules),
+        node={field.name: level for field, level in zip(lattice.fields, found.node, strict=True)},
+        loss=loss,
+        bound=min(found.bound, loss),
         suppressed=~kept,
-        classes=classes,
+        classes=number[lattice.row],
     )
 
 
@@ -142,60 +158,3 @@ def suppress(
     classes, sizes = encode(df, quasi)
     tables = {name: tabulate(df, quasi, name) for name in rules.sensitive}
     return kept_classes(sizes, tables, rules)[classes]
-
-
-def _best_node(lattice: Lattice, allowed: int) -> tuple[int, ...] | None:
-    """Visit nodes by lower bound; skip all that are known to suppress too many records."""
-    bounds = lattice.bounds()
-    known = np.zeros(bounds.shape, dtype=np.int8)  # −1 too many suppressed, 1 not, 0 not known
-    best: tuple[float, int, tuple[int, ...]] | None = None
-    for place in np.argsort(bounds, axis=None, kind="stable"):
-        node = tuple(int(i) for i in np.unravel_index(place, bounds.shape))
-        if best is not None and round(bounds[node], _DIGITS) > best[0]:
-            break
-        if known[node] == 0:
-            _settle(lattice, allowed, bounds, known, node)
-        if known[node] < 0 or lattice.removed(node, lattice.rules) > allowed:
-            continue
-        candidate = (round(lattice.loss(node, lattice.rules), _DIGITS), sum(node), node)
-        best = candidate if best is None else min(best, candidate)
-    return None if best is None else best[2]
-
-
-def _settle(
-    lattice: Lattice,
-    allowed: int,
-    bounds: np.ndarray,
-    known: np.ndarray,
-    node: tuple[int, ...],
-) -> None:
-    """Learn whether ``node`` suppresses too many, and as much as possible about others.
-
-    Follows the cheapest chain from ``node`` to the top and halves it: below a node that suppresses
-    too many all do, above one that does not none does (Kohlmayer and others 2012, Flash).
-    """
-    rules = lattice.rules if allowed == 0 else lattice.rules.without_reference()
-    chain = _chain(bounds, node)
-    low, high = 0, len(chain)
-    while low < high:
-        middle = (low + high) // 2
-        here = chain[middle]
-        if known[here] == 0:
-            too_many = lattice.removed(here, rules) > allowed
-            down, up = tuple(slice(i + 1) for i in here), tuple(slice(i, None) for i in here)
-            known[down if too_many else up] = -1 if too_many else 1
-        low, high = (middle + 1, high) if known[here] < 0 else (low, middle)
-
-
-def _chain(bounds: np.ndarray, node: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Nodes from ``node`` to the top, each the successor with the lowest bound."""
-    chain = [node]
-    while True:
-        above = [
-            (*chain[-1][:j], level + 1, *chain[-1][j + 1 :])
-            for j, level in enumerate(chain[-1])
-            if level + 1 < bounds.shape[j]
-        ]
-        if not above:
-            return chain
-        chain.append(min(above, key=lambda successor: bounds[successor]))

@@ -26,12 +26,13 @@ Mask = tuple[int, int, int, int, int]
 # A line is text if that many different letters of so many were read with that confidence, or if
 # two renderings agree so well. It is doubtful if so many letters were read in one of two weaker
 # ways: with confidence alone, or with less of it and some agreement. A row of bones or slices reads
-# as one letter again and again; and letters as tall as that are read well or are none. All but the
-# reach of a line was chosen on generated frames that the benchmark does not use (decision 0012).
+# as one letter again and again, two or three letters of so many rows agree by chance (mosaics of
+# slices do); and letters as tall as that are read well or are none. All but the reach of a line was
+# chosen on generated frames that the benchmark does not use (decision 0012).
 _SURE, _SURE_LETTERS, _SURE_DIFFERENT = 0.9, 3, 2
 _AGREED, _AGREED_CONFIDENCE = 4.0, 0.6
 _DOUBTFUL_LETTERS, _DOUBTFUL = 3, 0.85
-_HALF_LETTERS, _HALF_AGREED, _HALF_CONFIDENCE = 4, 2.0, 0.6
+_HALF_LETTERS, _HALF_AGREED, _HALF_CONFIDENCE = 4, 2.5, 0.6
 _TALL, _TALL_DIFFERENT, _TALL_AGREED = 44, 3, 7.0  # pixels, of them some 32 the letters
 # Lines come in blocks, and a line has ends that are read worse: beside a line that many of its
 # heights are blanked too, across and along.

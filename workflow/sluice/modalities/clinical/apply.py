@@ -11,7 +11,7 @@ from sluice.files.tables import write_table
 from sluice.identity import Pseudonyms
 from sluice.jobs import Job
 from sluice.modalities.clinical.facts import known_values
-from sluice.modalities.shared.plan import kept_subjects, node_level
+from sluice.modalities.shared.plan import cell_levels, kept_subjects, node_level, on_cells
 from sluice.modalities.shared.rules import (
     GENERALISING,
     allowed_tokens,
@@ -71,6 +71,9 @@ def _values(
     if rule.rule == "text":
         return allowed_tokens(table[column], rule)
     known = known_values(table.set_index("subject"), column, rule, visits, job)
+    cells = cell_levels(job, job.tier, rule.as_ or column)
+    if cells is not None:
+        return on_cells(known, dict(enumerate(ladder(rule))), cells)
     level = node_level(job, rule.as_ or column)
     return ladder(rule)[level](known) if rule.rule in GENERALISING or level else known
 

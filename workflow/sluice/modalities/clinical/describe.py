@@ -20,7 +20,8 @@ def describe(job: Job) -> list[dict[str, Any]]:
     """Return one row for each released column."""
     assert job.settings.tier is not None
     rules = job.settings.tier.modalities["clinical"].fields
-    node = read_json(job.layout.plan(job.tier))["recoding"]["node"]
+    recoding = read_json(job.layout.plan(job.tier))["recoding"]
+    node, changed = recoding["node"], recoding.get("local", {"fields": {}})["fields"]
     rows = []
     for table in ("people", "visits", "events"):
         path = job.layout.data(job.tier, "clinical", "all") / f"{table}.parquet"
@@ -31,6 +32,7 @@ def describe(job: Job) -> list[dict[str, Any]]:
                 if field.startswith(f"{table}.") and (rule.as_ or field.partition(".")[2]) == column
             ]
             field, rule = found[0] if found else ("", None)
+            single = "; single cells coarser or removed" if column in changed else ""
             rows.append(
                 {
                     "file": f"data/clinical/{table}.parquet",
@@ -39,7 +41,9 @@ def describe(job: Job) -> list[dict[str, Any]]:
                     "unit": "days" if rule and rule.rule == "interval" else "",
                     "description": rule.need if rule else KEYS[column],
                     "policy_key": f"{job.tier}.clinical.{field}" if rule else f"{job.tier}.linkage",
-                    "rule": said(rule, int(node.get(column, 0))) if rule else "keyed pseudonym",
+                    "rule": said(rule, int(node.get(column, 0))) + single
+                    if rule
+                    else "keyed pseudonym",
                 }
             )
     return rows

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from sluice.files import read_json
 from sluice.jobs import Job
+from sluice.tables.local import Level, on_places, removed
+
+REMOVED = -1
+"""Level of a cell that local suppression removes."""
+
+_CELLS = "level."  # and the field's name: columns of plan_people.parquet
 
 
 def read_plan(job: Job) -> dict[str, Any]:
@@ -24,6 +34,28 @@ def kept_subjects(job: Job) -> set[str]:
 def node_level(job: Job, field: str) -> int:
     """Return the level of a released field in the plan's node; 0 for fields outside it."""
     return int(read_plan(job)["recoding"]["node"].get(field, 0))
+
+
+def cell_levels(job: Job, tier: str, field: str) -> pd.Series | None:
+    """Return the level of a field's cells, by subject; ``None`` where all have the node's.
+
+    See :data:`REMOVED`.
+    """
+    local = read_json(job.layout.plan(tier))["recoding"].get("local", {"fields": {}})
+    if field not in local["fields"]:
+        return None
+    return job.read(job.layout.plan_people(tier)).set_index("subject")[_CELLS + field]
+
+
+def cell_columns(levels: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return the columns of the plan's table that :func:`cell_levels` reads."""
+    return {_CELLS + str(name): column.to_numpy() for name, column in levels.items()}
+
+
+def on_cells(values: pd.Series, ladder: Mapping[int, Level], levels: pd.Series) -> pd.Series:
+    """Return a column, subjects as index, with each cell on its own level."""
+    places = levels.reindex(values.index).to_numpy()
+    return on_places(values, {**ladder, REMOVED: removed}, places)
 
 
 def product_is_on(job: Job, product: str) -> bool:

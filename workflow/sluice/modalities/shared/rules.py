@@ -4,44 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 
 import pandas as pd
 
 from sluice.config.policy import FieldRule
-from sluice.tables.hierarchies import ALL, generalise, levels
+from sluice.tables import hierarchies
+from sluice.tables.hierarchies import ALL
 
-GENERALISING = ("age", "zip3", "country", "number", "code", "map")
+GENERALISING = (
+    "age", "zip3", "country", "number", "code", "map", "ordered", "tree", "mask",
+)  # fmt: skip
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z-]+")
 
 
 def ladder(rule: FieldRule) -> list[Callable[[pd.Series], pd.Series]]:
     """Return one function a level, finest first; a kept field has itself, and ``*`` if named."""
     if rule.rule in GENERALISING:
-        options = _options(rule)
-        return [
-            partial(generalise, kind=rule.rule, level=place, options=options)
-            for place in range(len(levels(rule.rule, options)))
-        ]
+        return hierarchies.ladder(rule.rule, rule.options)
     return [_same, _nothing] if ALL in rule.levels else [_same]
 
 
 def level_names(rule: FieldRule) -> list[str]:
     """Return the names of :func:`ladder`'s levels."""
     if rule.rule in GENERALISING:
-        return levels(rule.rule, _options(rule))
+        return hierarchies.levels(rule.rule, rule.options)
     return ["value", ALL] if ALL in rule.levels else ["value"]
-
-
-def _options(rule: FieldRule) -> dict[str, object]:
-    options: dict[str, object] = {}
-    if rule.levels:
-        options["levels"] = list(rule.levels)
-    if rule.top is not None:
-        options["top"] = rule.top
-    if rule.map:
-        options["map"] = rule.map
-    return options
 
 
 def _same(values: pd.Series) -> pd.Series:

@@ -161,7 +161,7 @@ def release_file(
         schema=f"{SCHEMA} {request.value_kind}",
         organism=ORGANISM,
     )
-    _refuse_leaks(target, set(cells["donor"]) | set(cells["barcode"]))
+    _refuse_leaks(target, {*cells["donor"].unique(), *cells["barcode"].tolist()})
     report.faults = schema_faults(target, values=False)
     place = vault.folder / "crosswalks" / f"{report.content[:16]}.parquet"
     write_table(vault.place(place), cells[["donor", "barcode", "person", "name"]])
