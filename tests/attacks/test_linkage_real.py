@@ -38,7 +38,7 @@ def adult(shared_data: Path) -> Data:
     """A thousand of UCI Adult's people, their salary known too, with ARX's hierarchies."""
     folder = shared_data / "clinical/adult"
     raw = pd.read_csv(folder / "adult.csv", sep=";").iloc[:1000]
-    quasi = [name for name in raw if name != "salary-class"]
+    quasi = [str(name) for name in raw if name != "salary-class"]
     ladders = {name: _file_ladder(folder / f"adult_hierarchy_{name}.csv") for name in quasi}
     return Data(raw.set_axis([f"S{n:04d}" for n in range(len(raw))]), ladders, 12)
 
@@ -48,7 +48,7 @@ def synthea(shared_data: Path) -> Data:
     table = pd.read_csv(shared_data / "clinical/synthea/patients.csv", dtype=str).set_index("Id")
     born = pd.to_datetime(table["BIRTHDATE"])
     raw = table[["GENDER", "RACE", "MARITAL", "ZIP", "CITY"]].assign(born=born)
-    ladders = {
+    ladders: Ladders = {
         "born": [_age, *(_coarser(width) for width in (20, 40)), _nothing],
         "GENDER": [_same, _nothing],
         "RACE": [_same, _nothing],
@@ -102,7 +102,7 @@ def data(request: pytest.FixtureRequest, shared_data: Path) -> Data:
 
 def verdict(score: Score) -> dict[str, Any]:
     """Judge a score by the limit of registered, as the pipeline does."""
-    own = {"reason": "x", "owner": "x"}
+    own: dict[str, Any] = {"reason": "x", "owner": "x"}
     product = Product(modality="clinical", title="x", requires=["record_linkage"], **own)
     limits = {"record_linkage": Limit(max=LIMIT, mend="x", **own)}
     settings = Settings(products={"table": product}, limits=limits)

@@ -335,8 +335,8 @@ def test_the_candidate_shows_what_the_facts_say_and_no_later_study(lab, tier):
     links = lab.crosswalk(tier).query("kind == 'person'").set_index("person")["subject"]
     seen = shown(lab.job("score", tier))
     seen["subject"] = seen["subject"].map(links)
-    seen = seen.set_index(["subject", "attribute"])["value"]
-    assert len(seen) and seen.sort_index().equals(facts.loc[seen.index].sort_index())
+    values = seen.set_index(["subject", "attribute"])["value"]
+    assert len(values) and values.sort_index().equals(facts.loc[values.index].sort_index())
     instances = lab.tables(f"{tier}/minimize", "instances")
     assert len(set(links.index)) < instances["study"].nunique() or tier == "registered"
 

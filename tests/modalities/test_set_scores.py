@@ -21,6 +21,7 @@ from sluice.expression.genes import excluded, gene_sets
 from sluice.expression.profiles import read_profiles
 from sluice.files import read_json, write_json
 from sluice.gates import judge
+from sluice.knowledge import LINKED, MISSING
 from sluice.modalities.bulk import scenarios
 from sluice.modalities.bulk.describe import describe
 from sluice.modalities.bulk.individual import donor_scores
@@ -28,7 +29,6 @@ from sluice.modalities.bulk.settings import score_settings
 from sluice.modalities.shared.h5ad import open_released
 from sluice.modalities.shared.lineage import numbers_told
 from sluice.modalities.shared.means import hidden_traits
-from sluice.planning import LINKED, MISSING
 from sluice.release.dictionary import columns_of
 from sluice.release.report import write_report
 from sluice.resources import shipped

@@ -124,7 +124,7 @@ def test_headers_tell_how_much_of_what_from_which_machine(
         "studies": "2", "objects": "1", "image_modality": "ct+mr", "region": "abdomen+chest",
         "device": "ACME M1+OTHER",
     }  # fmt: skip
-    assert wide.loc["b", "device"] == "ACME" and pd.isna(wide.loc["b", "region"])
+    assert wide["device"]["b"] == "ACME" and wide["region"].isna()["b"]
 
 
 def test_later_studies_are_beyond_what_a_tier_holds(

@@ -83,6 +83,7 @@ def test_changes_of_a_node_are_all_the_single_steps_that_pass(seed: int) -> None
         assert (("drop", name) in found) == (2 in tried)
     gone = passes(df, (0, 0, 0), 4, 1.0)
     more = found.get(("suppress", None))
+    assert gone is not None
     assert (more.suppressed if more else None) == (pytest.approx(gone) if gone < 1 else None)
 
 

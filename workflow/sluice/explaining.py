@@ -13,7 +13,7 @@ from sluice.files import read_json
 from sluice.jobs import Job
 from sluice.knowledge import MISSING, by_modality
 from sluice.modalities.shared.rules import level_names
-from sluice.planning import Question, field_rules, question, tier_facts
+from sluice.questions import Question, field_rules, question, tier_facts
 from sluice.tables.explain import Change, smallest_changes, without_each
 from sluice.tables.recode import apply_node, suppress
 from sluice.tables.risk import Risk, prosecutor, summarise

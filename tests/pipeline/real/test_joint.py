@@ -137,7 +137,7 @@ def test_a_person_suppressed_for_one_modality_is_absent_from_all(real: Real) -> 
     gone = set(people.index[~people])
     facts = {m: read_table(job.layout.facts(TIER, m)) for m in job.config.modalities}
     table = joint_table(facts).loc[sorted(gone)]
-    several = table[[f"has_{m}" for m in facts]].eq("yes").sum(axis=1) > 1
+    several = (table[[f"has_{m}" for m in facts]] == "yes").sum(axis=1) > 1
     assert several.any(), "some of them have data of more than one modality"
     links = [
         read_table(job.layout.crosswalk(TIER, m, part))

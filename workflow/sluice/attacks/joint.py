@@ -26,8 +26,8 @@ from sluice.modalities import load
 from sluice.modalities.shared.consent import people_of, truth_of
 from sluice.modalities.shared.plan import cell_levels, on_cells
 from sluice.modalities.shared.told import text
-from sluice.planning import field_ladders
 from sluice.public import audit_products
+from sluice.questions import field_ladders
 from sluice.scores import Score
 from sluice.tables.explain import without_each
 from sluice.tables.models import measure

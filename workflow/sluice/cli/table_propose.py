@@ -13,7 +13,8 @@ from sluice.config import Config
 from sluice.config.policy import People, Recoding
 from sluice.errors import SluiceError
 from sluice.jobs import Job
-from sluice.planning import question, tier_classes, tier_facts
+from sluice.planning import tier_classes
+from sluice.questions import question, tier_facts
 
 
 @click.command()
