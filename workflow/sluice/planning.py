@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,16 @@ from sluice.files import write_json
 from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities import load
+from sluice.modalities.shared.past import Past, read_past
 from sluice.modalities.shared.plan import REMOVED, cell_columns, is_offered, on_cells
 from sluice.modalities.shared.rules import ladder, level_names
+from sluice.modalities.shared.series import MISSING, steps_of
 from sluice.public import refusals
 from sluice.tables.hierarchies import ALL
 from sluice.tables.local import recode_cells, removed
 from sluice.tables.models import Rules
 from sluice.tables.recode import search, suppress
 
-MISSING = "(missing)"
 #: Quasi-identifier of those whose expression is told donor by donor: all that a link to it tells.
 LINKED = "linked_by_expression"
 #: Modalities whose values find the same person again (decision 0017).
@@ -40,10 +42,12 @@ def plan(job: Job) -> None:
     facts = tier_facts(job)
     recoding: dict[str, Any] = {"mode": "none", "node": {}, "levels": {}, "loss": None, "gap": None}
     if settings.people is None:
-        people = pd.DataFrame({"subject": _subjects(facts)}).assign(kept=True, class_id=0)
+        people = pd.DataFrame({"subject": _subjects(facts)}).assign(
+            kept=True, class_id=0, held=False
+        )
     else:
         people, recoding = tier_classes(job, facts, settings.people)
-    kept = people[people["kept"]]
+    kept, held = people[people["kept"]], int(people["held"].sum())
     sizes = kept.groupby("class_id").size() if settings.people else pd.Series(dtype=int)
     parts: dict[str, dict[str, Any]] = {}
     for modality in settings.modalities:
@@ -62,7 +66,8 @@ def plan(job: Job) -> None:
             "people": {
                 "candidates": len(people),
                 "kept": len(kept),
-                "suppressed": len(people) - len(kept),
+                "suppressed": len(people) - len(kept) - held,
+                "held_back": held,
                 "classes": len(sizes),
                 "smallest": int(sizes.min()) if len(sizes) else 0,
                 "sizes": sorted(map(int, sizes)),
@@ -124,9 +129,14 @@ def tier_facts(job: Job) -> dict[str, pd.DataFrame]:
 
 
 def tier_classes(
-    job: Job, facts: dict[str, pd.DataFrame], policy: People
+    job: Job, facts: dict[str, pd.DataFrame], policy: People, *, anew: bool = False
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return who is kept in which class, and the recoding: frozen by the policy, or searched."""
+    """Return who is kept in which class, and the recoding.
+
+    Frozen by the policy or by what was published before, else searched; with ``anew``, searched
+    among what is no finer than that. Earlier releases may keep people out too: see
+    :mod:`sluice.tables.sequential`.
+    """
     table = wide_facts(job, facts)
     if table.empty:
         raise SluiceError(
@@ -144,56 +154,70 @@ def tier_classes(
         quasi.append(LINKED)
     sensitive = [s for s in policy.sensitive if s in table.columns and s not in known_to_all]
     ladders = {q: usable(table[q], rules[q]) if q in rules else {0: _same} for q in quasi}
-    limits = {
+    limits: dict[str, Any] = {
         "l_by_sensitive": dict.fromkeys(sensitive, policy.l_diversity),
         "t_by_sensitive": dict.fromkeys(sensitive, policy.t_closeness),
         "dominant": policy.dominant_share,
         "margin": policy.dominant_margin,
     }
-    if policy.recoding.mode == "frozen":
-        node = {q: policy.recoding.node.get(q, min(ladders[q])) for q in quasi}
-        for name, level in node.items():
-            if level not in ladders[name]:
-                raise SluiceError(
-                    "A frozen level is finer than its source allows, or does not exist",
-                    where=f"tier {job.tier}, field {name}, level {level}",
-                    mend=f"freeze one of: {', '.join(map(str, ladders[name]))}",
-                )
-        recoded = _recoded(table, ladders, node)
-        kept = suppress(recoded, quasi, policy.k, **limits)  # type: ignore[arg-type]
-        found = None
-    else:
+    names = {q: level_names(rules[q]) if q in rules else ["value"] for q in quasi}
+    past = read_past(job)
+    subjects = past.subjects(job, table.index)
+    barred = subjects.isin(past.suppressed)
+    mode: str = policy.recoding.mode
+    if mode == "search" and past.own and not anew:
+        mode = "series"
+    if mode == "search":
+        free = {q: past.no_finer(q, names[q], ladders[q]) for q in quasi}
         found = search(
             table.fillna(MISSING),
-            {q: [_keeping_missing(f) for f in ladders[q].values()] for q in quasi},
+            {q: [_keeping_missing(f) for f in free[q].values()] for q in quasi},
             policy.k,
             max_suppression=policy.max_suppression,
             weights=policy.recoding.weights,
-            **limits,  # type: ignore[arg-type]
+            **limits,
         )
-        node = {q: list(ladders[q])[found.node[q]] for q in quasi}
-        recoded, kept = _recoded(table, ladders, node), ~found.suppressed
+        node = {q: list(free[q])[found.node[q]] for q in quasi}
+        recoded, kept = _recoded(table, ladders, node), ~found.suppressed & ~barred
+    else:
+        found = None
+        node = _frozen_node(job.tier, policy, ladders, names, past)
+        past.refuse_finer(job.tier, steps_of(node, rules, names), rules, policy)
+        recoded = _recoded(table, ladders, node)
+        kept = _kept(recoded, ~barred, quasi, policy.k, limits)
     cells = pd.DataFrame(index=table.index)
     if policy.recoding.local != "none":
         levels = _cell_levels(table, ladders, node, rules, policy, sensitive)
+        levels = past.coarsest(levels, subjects, names)
         changed = _with_cells(table, ladders, node, levels)
-        again = suppress(changed, quasi, policy.k, **limits)  # type: ignore[arg-type]
-        if again.sum() > kept.sum():  # cells go only where more people can stay for it
+        again = _kept(changed, ~barred, quasi, policy.k, limits)
+        # Cells go only where more people can stay for it, or where some are gone already.
+        if past.changed_cells or again.sum() > kept.sum():
             recoded, kept, cells = changed, again, levels
-    class_id = recoded.groupby(quasi, sort=True, dropna=False).ngroup() if quasi else 0
+    class_id = np.asarray(recoded.groupby(quasi, sort=True, dropna=False).ngroup()) if quasi else 0
+    least, furthest = limits["l_by_sensitive"], limits["t_by_sensitive"]
+    judged = Rules(policy.k, least, furthest, policy.dominant_share, policy.dominant_margin)
+    shown = pd.Series(class_id, index=subjects)[kept]
+    stays, waits = past.staying(job, shown, table[sensitive].set_axis(subjects), judged)
+    held = np.zeros(len(table), dtype=bool)
+    held[kept], kept[kept] = waits, stays
     people = pd.DataFrame({"subject": table.index, "kept": kept}).assign(
-        class_id=np.where(kept, np.asarray(class_id), -1),
+        class_id=np.where(kept, class_id, -1),
+        held=held,
         **cell_columns(cells),
     )
-    names = {q: level_names(rules[q]) if q in rules else ["value"] for q in quasi}
     recoding: dict[str, Any] = {
-        "mode": policy.recoding.mode,
+        "mode": mode,
         "node": node,
         "levels": names,
         "loss": None if found is None else round(found.loss, 9),
         "gap": None if found is None else round(found.gap, 9),
         "quasi": quasi,
         "sensitive": sensitive,
+        "k": policy.k,
+        "l_diversity": policy.l_diversity,
+        "reason": policy.recoding.reason,
+        "steps": {name: asdict(step) for name, step in steps_of(node, rules, names).items()},
     }
     if not cells.empty:
         recoding["local"] = {
@@ -207,6 +231,35 @@ def tier_classes(
             },
         }
     return people, recoding
+
+
+def _frozen_node(
+    tier: str,
+    policy: People,
+    ladders: Mapping[str, Mapping[int, Any]],
+    names: Mapping[str, Sequence[str]],
+    past: Past,
+) -> dict[str, int]:
+    """Return the level of each field: the policy's, else as it was published, else the finest."""
+    finest = {q: min(past.no_finer(q, names[q], ladders[q])) for q in ladders}
+    node = {q: policy.recoding.node.get(q, finest[q]) for q in ladders}
+    for name, level in node.items():
+        if level not in ladders[name]:
+            raise SluiceError(
+                "A frozen level is finer than its source allows, or does not exist",
+                where=f"tier {tier}, field {name}, level {level}",
+                mend=f"freeze one of: {', '.join(map(str, ladders[name]))}",
+            )
+    return node
+
+
+def _kept(
+    recoded: pd.DataFrame, free: np.ndarray, quasi: Sequence[str], k: int, limits: dict[str, Any]
+) -> np.ndarray:
+    """Return who may stay by the classes, of those whom no earlier release keeps out."""
+    kept = free.copy()
+    kept[free] = suppress(recoded[free], quasi, k, **limits)
+    return kept
 
 
 def _cell_levels(

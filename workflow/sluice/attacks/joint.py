@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from sluice.attacks.equivalence import joint_uniqueness, journalist, marketer, prosecutor
 from sluice.attacks.linkage import record_linkage
+from sluice.attacks.sequential import sequential_scores
 from sluice.files import read_json
+from sluice.identity.lineage import lineage_digest
 from sluice.jobs import Job
 from sluice.modalities.shared.consent import people_of, truth_of
+from sluice.modalities.shared.past import read_past
 from sluice.modalities.shared.plan import cell_levels, on_cells
+from sluice.modalities.shared.series import value_digests
 from sluice.planning import LINKED, MISSING, field_ladders, linked_facts, wide_facts
 from sluice.public import audit_products
 from sluice.scores import Score
-from sluice.tables.models import measure
+from sluice.tables.classes import encode
+from sluice.tables.models import Rules, measure
+from sluice.tables.sequential import Step, Told
 
 PRODUCT = "clinical_table"
 _SEED = 1
@@ -53,11 +61,30 @@ def joint_scenarios(job: Job) -> list[Score]:
         *_class_models(released, quasi, plan["recoding"]["sensitive"], raw_sensitive(job, truth)),
         _plan_score("suppression", _suppressed(plan), plan, "the plan's own count"),
     ]
+    scores += _series(job, plan, released[quasi], truth)
     if "recoding_frozen" in (job.settings.products or {})[PRODUCT].requires:
         searched = float(plan["recoding"]["mode"] != "frozen")
         knows = "whether a person froze the recoding, or the search chose it on these data"
         scores.append(_plan_score("recoding_frozen", searched, plan, knows))
     return scores
+
+
+def _series(
+    job: Job, plan: dict[str, Any], released: pd.DataFrame, truth: dict[str, str]
+) -> list[Score]:
+    """Return what the candidate tells beside the releases that are out, from its own data."""
+    past = read_past(job)
+    recoding = plan["recoding"]
+    subject = {person: name for name, person in truth.items()}
+    classes = pd.Series(encode(released, list(released))[0], index=released.index)
+    candidate = Told(job.tier, job.layout.version, classes.rename(index=subject))
+    shown = raw_sensitive(job, truth)[recoding["sensitive"]].rename(index=subject)
+    held = past.held(value_digests(job, shown))
+    rules = Rules(recoding["k"], dict.fromkeys(recoding["sensitive"], recoding["l_diversity"]))
+    steps = {name: Step(**step) for name, step in recoding["steps"].items()}
+    seen = {"lineage": lineage_digest(job.layout, job.tier)}
+    found = sequential_scores(candidate, held, rules, steps, PRODUCT)
+    return [replace(score, detail=score.detail | seen) for score in found]
 
 
 def raw_sensitive(job: Job, truth: dict[str, str]) -> pd.DataFrame:

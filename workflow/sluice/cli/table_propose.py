@@ -39,7 +39,8 @@ def propose(release: str, tier: str, config_file: Path) -> None:
         )  # fmt: skip
     _built(job, release)
     free = Recoding(mode="search", weights=policy.recoding.weights)
-    people, found = tier_classes(job, tier_facts(job), policy.model_copy(update={"recoding": free}))
+    asked = policy.model_copy(update={"recoding": free})
+    people, found = tier_classes(job, tier_facts(job), asked, anew=True)
     suppressed = int((~people["kept"]).sum())
     click.echo("\n".join([*_lines(tier, policy, found), *_remarks(policy, found)]))
     click.echo(
