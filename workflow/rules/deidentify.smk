@@ -1,7 +1,8 @@
 """
 De-identify: facts of every modality, one plan a tier that decides, one apply a part that does not.
 
-Needs   minimized tables; for registered, controlled's released data
+Needs   minimized tables; for registered, controlled's released data; the vault's record of who was
+        in which class of published releases
 Writes  <tier>/facts/, <tier>/plan.json, <tier>/plan_people.parquet, <tier>/data/<modality>/<part>/
 Stops   no recoding within the permitted suppression, a frozen level that is too fine
 """
@@ -36,6 +37,7 @@ rule deidentify_plan:
     params:
         code=code("deidentify_plan"),
         policy=lambda w: settings("plan", w.tier),
+        lineage=lambda w: lineage_digest(LAYOUT, w.tier),  # what was published meanwhile
         lock=LOCK,
     log:
         log("deidentify_plan", "{tier}"),

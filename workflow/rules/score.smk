@@ -2,7 +2,7 @@
 Score: attack the candidate for real, and measure what it is still good for.
 
 Needs   released data, facts and the plan; curated tables for each attack's positive control;
-        the vault's record of who was in the groups of published releases
+        the vault's record of who was in the groups and classes of published releases
 Writes  <tier>/score/<modality|joint>/, <tier>/utility/<modality|joint>/
 """
 

@@ -14,6 +14,7 @@ from sluice.jobs import Job
 from sluice.knowledge import LINKED, MISSING, joint_table, linked_facts, untold
 from sluice.modalities.shared.plan import is_offered
 from sluice.modalities.shared.rules import ladder
+from sluice.tables.models import Rules
 from sluice.tables.recode import Recoding, search
 
 
@@ -66,6 +67,18 @@ class Question:
     ladders: dict[str, dict[int, Callable[[pd.Series], pd.Series]]]
     limits: dict[str, Any]
     untold: set[str]
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of one class."""
+        policy, limits = self.policy, self.limits
+        return Rules(
+            policy.k,
+            limits["l_by_sensitive"],
+            limits["t_by_sensitive"],
+            policy.dominant_share,
+            policy.dominant_margin,
+        )
 
     @property
     def levels(self) -> dict[str, list[Callable[[pd.Series], pd.Series]]]:

@@ -18,21 +18,27 @@ from sluice.attacks.equivalence import (
     prosecutor,
 )
 from sluice.attacks.linkage import record_linkage
+from sluice.attacks.sequential import sequential_scores
 from sluice.config.policy import EVERYTHING, attacker_score
 from sluice.files import read_json
+from sluice.identity.lineage import lineage_digest
 from sluice.jobs import Job
 from sluice.knowledge import LINKED, MISSING, by_modality, joint_table, linked_facts
 from sluice.modalities import load
 from sluice.modalities.shared.consent import people_of, truth_of
+from sluice.modalities.shared.past import read_past
 from sluice.modalities.shared.plan import cell_levels, on_cells
+from sluice.modalities.shared.series import value_digests
 from sluice.modalities.shared.told import text
 from sluice.public import audit_products
 from sluice.questions import field_ladders
 from sluice.scores import Score
+from sluice.tables.classes import encode
 from sluice.tables.explain import without_each
-from sluice.tables.models import measure
+from sluice.tables.models import Rules, measure
 from sluice.tables.risk import prosecutor as risk_of_each
 from sluice.tables.risk import summarise
+from sluice.tables.sequential import Step, Told
 
 PRODUCT = "clinical_table"
 _SEED = 1
@@ -74,6 +80,7 @@ def joint_scenarios(job: Job) -> list[Score]:
         *_class_models(released, quasi, plan["recoding"]["sensitive"], raw_sensitive(job, truth)),
         _plan_score("suppression", _suppressed(plan), plan, "the plan's own count"),
     ]
+    scores += _series(job, plan, released[quasi], truth)
     if "recoding_frozen" in (job.settings.products or {})[PRODUCT].requires:
         searched = float(plan["recoding"]["mode"] != "frozen")
         knows = "whether a person froze the recoding, or the search chose it on these data"
@@ -107,6 +114,24 @@ def _explained(job: Job, score: Score, released: pd.DataFrame, before: pd.DataFr
 
 def _risk(table: pd.DataFrame, fields: list[str]) -> dict[str, float]:
     return asdict(summarise(risk_of_each(table, fields), THRESHOLD))
+
+
+def _series(
+    job: Job, plan: dict[str, Any], released: pd.DataFrame, truth: dict[str, str]
+) -> list[Score]:
+    """Return what the candidate tells beside the releases that are out, from its own data."""
+    past = read_past(job)
+    recoding = plan["recoding"]
+    subject = {person: name for name, person in truth.items()}
+    classes = pd.Series(encode(released, [str(name) for name in released])[0], index=released.index)
+    candidate = Told(job.tier, job.layout.version, classes.rename(index=subject))
+    shown = raw_sensitive(job, truth)[recoding["sensitive"]].rename(index=subject)
+    held = past.held(value_digests(job, shown))
+    rules = Rules(recoding["k"], dict.fromkeys(recoding["sensitive"], recoding["l_diversity"]))
+    steps = {name: Step(**step) for name, step in recoding["steps"].items()}
+    seen = {"lineage": lineage_digest(job.layout, job.tier)}
+    found = sequential_scores(candidate, held, rules, steps, PRODUCT)
+    return [replace(score, detail=score.detail | seen) for score in found]
 
 
 def raw_sensitive(job: Job, truth: dict[str, str]) -> pd.DataFrame:

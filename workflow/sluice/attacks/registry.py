@@ -110,6 +110,34 @@ SCENARIOS = (
         "Wong et al. 2007",
     ),
     Scenario(
+        "sequential_k",
+        "every release of the tier (for controlled, of registered too), which rows are one "
+        "person's, and when the person joined and left",
+        "participant",
+        "one person missing from one more release",
+        "Xiao and Tao 2007",
+    ),
+    Scenario(
+        "coalition_k",
+        "every release of registered and of controlled, which rows are one person's, and when the "
+        "person joined and left each",
+        "participant",
+        "one person missing from one more release",
+    ),
+    Scenario(
+        "sequential_differences",
+        "every release of the tier, and who joined, left and came back between them",
+        "participant",
+        _COUNT,
+        "Byun et al. 2006",
+    ),
+    Scenario(
+        "recoding_series",
+        "how every release of the tier was recoded",
+        "participant",
+        _COUNT,
+    ),
+    Scenario(
         "shift_guess",
         "one date of the person and which released person it belongs to",
         "participant",

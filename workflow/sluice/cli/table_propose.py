@@ -13,8 +13,8 @@ from sluice.config import Config
 from sluice.config.policy import People, Recoding
 from sluice.errors import SluiceError
 from sluice.jobs import Job
-from sluice.planning import tier_classes
 from sluice.questions import question, tier_facts
+from sluice.recoding import tier_classes
 
 
 @click.command()
@@ -41,7 +41,7 @@ def propose(release: str, tier: str, config_file: Path) -> None:
     _built(job, release)
     free = Recoding(mode="search", weights=policy.recoding.weights)
     asked = question(job, tier_facts(job), policy.model_copy(update={"recoding": free}))
-    people, found = tier_classes(job, asked)
+    people, found = tier_classes(job, asked, anew=True)
     suppressed = int((~people["kept"]).sum())
     click.echo("\n".join([*_lines(tier, policy, found), *_remarks(policy, found)]))
     click.echo(

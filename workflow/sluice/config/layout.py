@@ -91,6 +91,14 @@ class Layout:
         """Vault: which versions a published one was compared with."""
         return self.vault_release / "published" / tier / "lineage.json"
 
+    def classes(self, tier: str) -> Path:
+        """Vault: in which class each participant of the candidate is."""
+        return self.vault_release / "classes" / f"{tier}.parquet"
+
+    def published_classes(self, tier: str) -> Path:
+        """Vault: in which class each participant was published. Never changed again."""
+        return self.vault_release / "published" / tier / "classes.parquet"
+
     def masks(self, tier: str, part: str) -> Path:
         """Vault: boxes of pixels that were blanked, for whoever reviews them."""
         return self.vault_release / "masks" / tier / f"imaging.{part}.parquet"

@@ -80,6 +80,9 @@ class Recoding(Model):
     weights: dict[str, float] = Field(
         default_factory=dict, description="search: loss weight; local: cost of a cell"
     )
+    reason: str = Field(
+        default="", description="frozen: why the node is coarser than that of an earlier release"
+    )
     local: Literal["none", "suppress", "recode"] = Field(
         default="none",
         description="controlled only, before whole people are suppressed: single cells are removed "

@@ -65,6 +65,11 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         ) from None
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the key-value pairs that :func:`write_table` was given."""
+    return {k.decode(): v.decode() for k, v in (pq.read_schema(path).metadata or {}).items()}
+
+
 def column_types(path: Path) -> dict[str, str]:
     """Return a Parquet file's columns and their types."""
     return {field.name: str(field.type) for field in pq.read_schema(path)}

@@ -194,6 +194,8 @@ def _people(config: Config, tier: str, plan: dict[str, Any]) -> dict[str, Any] |
     k = rules.people.k
     return {
         **{name: people[name] for name in ("candidates", "kept", "suppressed", "classes")},
+        "held_back": people.get("held_back", 0),
+        "why_coarser": recoding.get("reason", ""),
         "smallest": people["smallest"],
         "share": None if share is None else number(100 * share),
         "permitted": number(100 * rules.people.max_suppression),

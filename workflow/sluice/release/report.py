@@ -16,6 +16,7 @@ from sluice.gates.evidence import Evidence, read_evidence
 from sluice.gates.judge import PASSING, Gate
 from sluice.gates.review import judged_plot, level_of_each
 from sluice.release.pages import rounded, write_page
+from sluice.release.series import COUNTED, effective_k, told_people
 from sluice.tables.hierarchies import ALL
 
 _FACTS = ["mechanism", "epsilon", "delta", "scale"]
@@ -54,7 +55,10 @@ def write_report(config: Config, tier: str, path: Path) -> None:
         answers = [_answer(config, name, rules.products[name]) for name in sorted(released)]
         write_page(path, "report_public.html", answers=answers, budget=rules.budget, **common)
         return
-    judged = [_told(gate) for gate in gates["gates"] if gate["product"] in (*released, "tier")]
+    step = rules.count_rounding
+    judged = [
+        _told(gate, step) for gate in gates["gates"] if gate["product"] in (*released, "tier")
+    ]
     evidence = read_evidence(config.layout, tier, config.modalities)
     write_page(
         path,
@@ -74,8 +78,14 @@ def write_report(config: Config, tier: str, path: Path) -> None:
     )
 
 
-def _told(gate: Gate) -> Gate:
-    """Round what was measured to two decimals: the estimate to the nearest, the bound outwards."""
+def _told(gate: Gate, step: int) -> Gate:
+    """Round what was measured to two decimals: the estimate to the nearest, the bound outwards.
+
+    Counts of people by the tier's rule.
+    """
+    if gate["gate"] in COUNTED and gate["bound"] is not None:
+        people = told_people(gate, step)
+        return gate | {"measured": people, "bound": people}
     outwards = math.ceil if gate["direction"] == "max" else math.floor
     measured, bound = gate["measured"], gate["bound"]
     return gate | {
@@ -111,6 +121,7 @@ def _people(config: Config, tier: str) -> dict[str, str] | None:
         "kept": rounded(people["kept"], step),
         "suppressed": rounded(people["suppressed"], step),
         "k": str(rules.people.k),
+        "joint": str(effective_k(config, tier) or ""),
         "reason": rules.people.reason,
     }
 

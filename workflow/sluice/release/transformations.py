@@ -7,6 +7,7 @@ from typing import Any
 
 from sluice.config import Config
 from sluice.release.policy import tier_policy
+from sluice.release.series import effective_k
 
 
 def released_view(
@@ -48,6 +49,8 @@ def released_view(
     }
     if tier != "public":
         view["count_rounding"] = rounding
+        if (k := effective_k(config, tier)) is not None:
+            view["effective_joint_k"] = k
     return view
 
 
