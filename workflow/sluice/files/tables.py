@@ -29,15 +29,19 @@ def write_table(path: Path, table: pd.DataFrame, metadata: dict[str, str] | None
             plain[name] = plain[name].astype("Int64" if gaps else kind)
     arrow = pa.Table.from_pandas(plain, preserve_index=False).replace_schema_metadata(None)
     fields = [pa.field(f.name, _plain_type(f.type)) for f in arrow.schema]
-    schema = pa.schema(fields, metadata=metadata)
-    with replacing_file(path) as temporary:
-        pq.write_table(
-            arrow.cast(schema),
+    with (
+        replacing_file(path) as temporary,
+        pq.ParquetWriter(
             temporary,
+            schema := pa.schema(fields),
             compression="zstd",
             write_statistics=False,
             store_schema=False,
-        )
+        ) as writer,
+    ):
+        writer.write_table(arrow.cast(schema))
+        if metadata:  # without the schema pyarrow leaves the schema's own pairs out
+            writer.add_key_value_metadata(metadata)
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
