@@ -107,7 +107,7 @@ def test_each_attacker_is_tried_with_what_they_know(cohort: pd.DataFrame) -> Non
     colleague = attacker(cohort, JOINT, "attacker_colleague", "highest", "table")
     assert register.upper == pytest.approx(1 / 12) and colleague.upper == 1
     mean = attacker(cohort, JOINT, "attacker_colleague", "mean", "table")
-    assert mean.estimate == mean.detail["mean"] == pytest.approx(3 / 24)
+    assert mean.estimate == pytest.approx(3 / 24) == mean.detail["mean"]
     assert mean.detail["highest"] == 1
     assert (mean.name, mean.limit_key, mean.product) == ("attacker_colleague",) * 2 + ("table",)
     assert "sex, tissue, studies" in mean.attacker_knows

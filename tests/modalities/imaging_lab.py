@@ -31,6 +31,7 @@ from sluice.scores import Score
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("p00of02", "p01of02")
+SETTINGS = ("tiers", "controlled", "modalities", "imaging", "settings")
 
 
 @dataclass(frozen=True)
@@ -116,17 +117,7 @@ class Lab:
             with job.writing(job.layout.data(tier, "imaging", part)) as out:
                 load("imaging", "apply")(job, out)
             counts += job.counts
-        self._people(tier)
         return counts
-
-    def _people(self, tier: str) -> None:
-        """Write the clinical table that the joint classes start from: persons and nothing else."""
-        folder = self.config.layout.data(tier, "clinical", "all")
-        found = self.crosswalk(tier).query("kind == 'person'")["new"].drop_duplicates()
-        write_table(
-            folder / "people.parquet", pd.DataFrame({"person": sorted(found)}, dtype=object)
-        )
-        write_table(folder / "visits.parquet", pd.DataFrame({"person": []}, dtype=object))
 
     def build(self, tier: str, suppressed: Iterable[str] = ()) -> None:
         self.minimize(tier)
@@ -221,6 +212,8 @@ def raw_lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     requires = ["residual", "header_linkage", "header_classes", "pixel_digest", "image_utility"]
     products = {"studies": {"requires": requires}}
     lab.amend("policies/demo.yaml", {"products": products}, "tiers", "registered")
+    whole = {"max_studies": None}  # more than the first, so objects of every kind leave
+    lab.amend("policies/demo.yaml", whole, *SETTINGS)
     return lab
 
 

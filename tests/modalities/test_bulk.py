@@ -321,8 +321,14 @@ def test_a_cohorts_minimized_matrix_is_swept(lab, tmp_path):
     settings.write_text(
         "limits: {relink: 0.05, membership: 0.65}\nsettings: [{noise: [1]}, {donors: [10]}]\n"
     )
+    other = lab.copy(tmp_path / "lab")
+    samples = other.config.layout.minimize("controlled", "bulk", "all") / "samples.parquet"
+    table = pd.read_parquet(samples)  # too few gave PBMC for a sweep to compare
+    table.assign(tissue=np.array(["PBMC", "whole blood"])[np.arange(len(table)) % 2]).to_parquet(
+        samples
+    )
     words = ["--cohort", ADDRESS, "--contrast", "tissue", "--settings", str(settings)]
-    words += ["--config", str(lab.folder / "config/config.yaml"), "--out", str(tmp_path / "out")]
+    words += ["--config", str(other.folder / "config/config.yaml"), "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(sluice, ["sweep", *words])
     assert done.exit_code == 0, done.exception
     found = read_json(tmp_path / "out/sweep.json")
@@ -332,5 +338,5 @@ def test_a_cohorts_minimized_matrix_is_swept(lab, tmp_path):
     assert found["chosen_on"][0]["verdict"] == "fail"
     whole = "".join(path.read_text() for path in (tmp_path / "out").iterdir()).lower()
     assert not {k for k, value, _ in lab.canaries if k in IDENTIFIERS and value.lower() in whole}
-    other = CliRunner().invoke(sluice, ["sweep", *words, "--labels", str(settings)])
-    assert "needs one source" in str(other.exception)
+    both = CliRunner().invoke(sluice, ["sweep", *words, "--labels", str(settings)])
+    assert "needs one source" in str(both.exception)

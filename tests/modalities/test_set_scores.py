@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 from tests.modalities.expression_lab import lab
 
-from sluice import planning
+from sluice import questions
 from sluice.attacks.differencing import Statement
 from sluice.attacks.joint import joint_scenarios, released_wide
 from sluice.attacks.relink import relink
@@ -29,6 +29,7 @@ from sluice.modalities.bulk.settings import score_settings
 from sluice.modalities.shared.h5ad import open_released
 from sluice.modalities.shared.lineage import numbers_told
 from sluice.modalities.shared.means import hidden_traits
+from sluice.planning import plan
 from sluice.release.dictionary import columns_of
 from sluice.release.report import write_report
 from sluice.resources import shipped
@@ -270,7 +271,7 @@ def test_a_plan_that_forgot_the_link_fails_the_joint_gates(lab, tmp_path, shared
     other.amend("policies/default.yaml", "        - bulk_samples\n", "")
     other.tier_steps("controlled", *EVERY, score=False)
     with monkeypatch.context() as patch:
-        patch.setattr(planning, "is_offered", lambda job, product: False)
+        patch.setattr(questions, "is_offered", lambda job, product: False)
         other.tier_steps("registered", *EVERY, score=False)
     assert len(released(other))
     found = {s.name: s for s in joint_scenarios(other.job("score", "registered", "joint"))}
@@ -285,7 +286,7 @@ def test_a_plan_that_forgot_the_link_fails_the_joint_gates(lab, tmp_path, shared
     assert 5 <= link.n < persons
     assert link.evidence["works"] and link.lower > 1 / persons
     with pytest.raises(SluiceError, match="No recoding satisfies the rules"):
-        planning.plan(other.job("plan", "registered"))
+        plan(other.job("plan", "registered"))
 
 
 def test_the_bound_stands_in_the_report(on, scores, joint, tmp_path):

@@ -36,8 +36,19 @@ IDENTIFIERS = (
 
 
 @pytest.fixture(scope="module")
-def scores(lab):
-    return lab.score("controlled", "singlecell")
+def both(lab, tmp_path_factory):
+    """Second samples leave too, and no class knows of them."""
+    other = lab.copy(tmp_path_factory.mktemp("both") / "lab")
+    other.amend("policies/default.yaml", "max_samples: 1\n          max_cells", "max_cells")
+    known = "        - singlecell_samples\n        - singlecell_kind\n"
+    other.amend("policies/default.yaml", known, "")
+    other.tier_steps("controlled", "clinical", "bulk", "singlecell", score=False)
+    return other
+
+
+@pytest.fixture(scope="module")
+def scores(both):
+    return both.score("controlled", "singlecell")
 
 
 def released(lab, name=FILES[0]):
@@ -104,15 +115,25 @@ def test_a_filtered_copy_leaks_and_the_released_files_do_not(lab, tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_released_cells_hold_nothing_but_values(lab, name):
-    data = released(lab, name)
+def test_released_cells_hold_nothing_but_values(both, name):
+    data = released(both, name)
     assert data.obs["donor_id"].tolist() == sorted(data.obs["donor_id"])
     assert list(data.obs.columns) == ["donor_id", "cell_type", "date"]
     assert data.obs_names.str.fullmatch(r"S[a-z2-7]{16}").all()
     assert set(data.uns) == {"title", "schema"}
     assert not (data.layers or data.obsm or data.obsp or data.varm or data.raw)
-    people = pd.read_parquet(lab.config.layout.plan_people("controlled"))
+    people = pd.read_parquet(both.config.layout.plan_people("controlled"))
     assert data.obs["donor_id"].nunique() <= people["kept"].sum()
+
+
+def test_only_the_first_sample_leaves_where_the_tier_holds_one(lab, both):
+    def samples(made):
+        folder = made.config.layout.minimize("controlled", "singlecell", "all")
+        cells = pd.read_parquet(folder / "cells.parquet")
+        return cells.groupby("subject")["sample_id"].nunique()
+
+    assert samples(both).max() == 2 and samples(lab).max() == 1
+    assert [path.name for path in lab.data("controlled", "singlecell").glob("*.h5ad")] == [FILES[0]]
 
 
 def test_values_of_a_cell_are_those_of_its_own_barcode(lab):
@@ -143,7 +164,7 @@ def test_attacks_succeed_on_raw_and_are_printed_for_controlled(scores):
     link = scores["cell_relink.cells"]
     assert link.evidence["works"]
     assert link.estimate >= 0.5 > 2 * link.chance
-    assert {entry["n"] for entry in link.detail["files"]} >= {6}
+    assert sorted(entry["n"] for entry in link.detail["files"]) == [5, 18]
     surface = scores["surface.cells"]
     assert surface.upper == 0 and surface.evidence["works"]
     assert surface.evidence["raw"] > 100

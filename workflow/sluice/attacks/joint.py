@@ -95,9 +95,9 @@ def _attackers(
     found = []
     for name, who in sorted(attackers.items()):
         known = map(str, shown) if who["knows"] == EVERYTHING else who["knows"]
-        fields = [name for name in known if name in shown]
+        fields = [field for field in known if field in shown]
         score = attacker(shown, fields, attacker_score(name), who["judged_by"], who["product"])
-        initial = _risk(before, [f for f in fields if f in before])
+        initial = _risk(before, [field for field in fields if field in before])
         found.append(replace(score, detail=score.detail | {"initial": initial}))
     return found
 
@@ -196,11 +196,9 @@ def released_wide(job: Job, names: Sequence[str] | None = None) -> pd.DataFrame:
     Of all that it shows where ``names`` is not given. Whoever has individual scores in the
     candidate is taken as linked to all that their expression links to.
     """
-    facts = {m: load(m, "shown")(job) for m in job.config.modalities}
-    persons = sorted(facts["clinical"]["subject"].unique())
-    shown = joint_table(facts).reindex(persons)
+    shown = joint_table({m: load(m, "shown")(job) for m in job.config.modalities})
     if LINKED in (names or ()) or (names is None and _scores(job).is_file()):
-        shown[LINKED] = _linked(job).reindex(persons)
+        shown[LINKED] = _linked(job).reindex(shown.index)
     wanted = list(shown) if names is None else list(names)
     out = shown.reindex(columns=wanted).astype(object)
     return out.where(out.notna(), MISSING)
