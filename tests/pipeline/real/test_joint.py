@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,16 +53,15 @@ def weak(real: Real) -> Weak:
     base = home / "work" / "real" / "2026q1"
     for folder in ("intake", "curate"):
         shutil.copytree(real.base / folder, base / folder)
-    yaml = YAML()
     policy = home / "config/policies/real.yaml"
-    content = yaml.load(policy)
+    content = YAML(typ="safe").load(policy)
     for place, value in WEAK.items():
         *parents, last = place.split("/")
         section = content
         for key in parents:
             section = section[key]
         section[last] = value
-    yaml.dump(content, policy)
+    policy.write_text(json.dumps(content))  # JSON is YAML whose every word is quoted
     site = (home / "config/config.yaml").read_text().replace("raw: ../raw", "raw: ../../raw")
     (home / "config/config.yaml").write_text(site)
     config = Config.load(home / "config/config.yaml", ADDRESS)
