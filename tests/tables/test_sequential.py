@@ -30,6 +30,7 @@ def people(prefix: str, n: int, number: int = 0) -> dict[str, int]:
 
 def by_definition(series: list[Told], beside: list[Told] = ()) -> dict[str, int]:
     """Sizes of joint classes, person by person."""
+
     def history(who: str, releases) -> tuple:
         return tuple(r.classes.get(who) for r in releases)
 
@@ -42,8 +43,7 @@ def by_definition(series: list[Told], beside: list[Told] = ()) -> dict[str, int]
 
     return {
         who: sum(
-            own[other] == own[who]
-            and (unknown(who) or unknown(other) or also[other] == also[who])
+            own[other] == own[who] and (unknown(who) or unknown(other) or also[other] == also[who])
             for other in everybody
         )
         for who in everybody
@@ -95,7 +95,12 @@ _steps = st.lists(
 )
 
 
-@given(_steps, st.integers(2, 4), st.integers(1, 2), st.lists(st.sampled_from("xyz"), min_size=30, max_size=30))
+@given(
+    _steps,
+    st.integers(2, 4),
+    st.integers(1, 2),
+    st.lists(st.sampled_from("xyz"), min_size=30, max_size=30),
+)
 def test_whatever_joins_leaves_or_changes_every_joint_class_stays_large_and_diverse(
     steps, k, least, letters
 ) -> None:
@@ -233,7 +238,9 @@ def test_a_category_that_is_new_may_join_a_map_and_no_old_one_may_move() -> None
 @pytest.fixture(scope="module")
 def quarters() -> dict[str, list[Quarter]]:
     table, ladders = cohort()
-    return {way: list(simulate(table, ladders, way, 0.02)) for way in ("same", "searched", "protected")}
+    return {
+        way: list(simulate(table, ladders, way, 0.02)) for way in ("same", "searched", "protected")
+    }
 
 
 def test_unprotected_quarters_leave_people_alone(quarters) -> None:
