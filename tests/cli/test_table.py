@@ -193,7 +193,7 @@ def test_options_that_make_no_sense_are_refused_and_nothing_is_written(
     [
         ("age\n30\n", "fewer rows"),
         ("age\n", "fewer rows"),
-        ("", "same number of cells"),
+        ("", "is empty"),
         ("age,x\n,1\n,2\n,3\n", "no value in any row.*column age"),
         (f"age,x\n30,1\n{CANARY},2\n", "hierarchy.*column age, row 2"),
         (f"age,x\n30,1\n31,1,{CANARY}\n", "same number of cells"),

@@ -54,14 +54,19 @@ def released(tiny: Tiny) -> dict[str, pd.DataFrame]:
     job = job_of(tiny, "consent")
     with job.writing(job.layout.consent) as out:
         write_consent(job, out)
-    job = job_of(tiny, "minimize", TIER)
-    with job.writing(job.layout.minimize(TIER, "clinical", "all")) as out:
+    return tier_of(tiny, TIER)
+
+
+def tier_of(tiny: Tiny, tier: str) -> dict[str, pd.DataFrame]:
+    """Run a tier's stages up to apply; return its released tables."""
+    job = job_of(tiny, "minimize", tier)
+    with job.writing(job.layout.minimize(tier, "clinical", "all")) as out:
         minimize(job, out)
-    job = job_of(tiny, "facts", TIER)
-    write_table(job.layout.facts(TIER, "clinical"), facts(job))
-    plan(job_of(tiny, "plan", TIER))
-    job = job_of(tiny, "apply", TIER)
-    folder = job.layout.data(TIER, "clinical", "all")
+    job = job_of(tiny, "facts", tier)
+    write_table(job.layout.facts(tier, "clinical"), facts(job))
+    plan(job_of(tiny, "plan", tier))
+    job = job_of(tiny, "apply", tier)
+    folder = job.layout.data(tier, "clinical", "all")
     with job.writing(folder) as out:
         apply(job, out)
     return {name: read_table(folder / f"{name}.parquet") for name in ("people", "visits", "events")}
@@ -209,6 +214,30 @@ def test_a_cell_that_the_plan_changes_is_released_as_it_says(tiny: Tiny, local: 
     job = job_of(tiny, "bundle", TIER)
     said = {row["column"]: row["rule"] for row in describe(job)}
     assert said["age"].endswith("; single cells coarser or removed") and ";" not in said["zip3"]
+
+
+def test_registered_lacks_the_cells_that_controlled_lacks(tiny: Tiny) -> None:
+    rows = tiny.rows("people.csv")
+    for row in rows[:14]:
+        row["sex"] = ""
+    rows[0]["birth_date"] = "1930-01-01"
+    tiny.write("people.csv", rows)
+    tiny.edit(tiny.home / "config/policies/tiny.yaml", "node: {age: 2}}",
+              "node: {age: 2}, local: suppress, local_fields: [age, sex]}")  # fmt: skip
+    tiny.edit(
+        tiny.home / "config/releases/tiny/v1.yaml", "[controlled]", "[controlled, registered]"
+    )
+    tiny.edit(tiny.cohort, "{tiers: [controlled]", "{tiers: [controlled, registered]")
+    controlled = released(tiny)["people"]
+    layout = Config.load(tiny.config, ADDRESS).layout
+    assert read_json(layout.plan(TIER))["recoding"]["local"]["fields"]["age"]["removed"]
+    registered = tier_of(tiny, "registered")["people"]
+    links = read_table(layout.crosswalk("registered", "clinical", "all"))
+    before = links.set_index("new").loc[registered["person"], "original"]
+    same = controlled.set_index("person").loc[before]
+    missing = same["sex"].isna().to_numpy()
+    assert missing.any() and (registered["sex"].isna() == missing).all()
+    assert registered.groupby(["age", "sex"], dropna=False).size().min() >= 12
 
 
 def test_a_source_for_a_table_that_does_not_exist_stops(tiny: Tiny) -> None:

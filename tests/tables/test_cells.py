@@ -115,13 +115,14 @@ def test_cells_of_more_weight_stay(mode) -> None:
         assert not cells[:, name].any() and cells[:, other].any()
 
 
-def test_who_fits_nowhere_joins_the_class_that_costs_least() -> None:
-    df = table([("p", "p", "p")] * 3 + [("q", "q", "q")] * 4 + [("q", "q", "t")])
+def test_who_fits_nowhere_joins_as_few_as_it_takes_where_that_costs_least() -> None:
+    df = table([("p", "p", "p")] * 3 + [("q", "q", "q")] * 5 + [("q", "q", "t")])
     cells = suppress_cells(df, COLUMNS, 3)
-    assert cells.tolist() == [[False] * 3] * 3 + [[False, False, True]] * 5
+    last = [False, False, True]
+    assert cells.tolist() == [[False] * 3] * 3 + [last] * 2 + [[False] * 3] * 3 + [last]
     df = table([("p", "p", "p")] * 3 + [("q", "q", "q")] * 4 + [("r", "s", "t")])
     cells = suppress_cells(df, COLUMNS, 3)
-    assert cells.tolist() == [[True] * 3] * 3 + [[False] * 3] * 4 + [[True] * 3]
+    assert cells.tolist() == [[True] * 3] * 3 + [[False] * 3] * 4 + [[True] * 3], "a whole class"
 
 
 @modes

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.errors import SluiceError
 from sluice.tables.classes import class_sizes
 from sluice.tables.models import (
     distinct_l,
@@ -12,7 +11,6 @@ from sluice.tables.models import (
     entropy_l,
     equal_distance,
     measure,
-    ordered_distance,
     tabulate,
 )
 from sluice.tables.recode import suppress
@@ -37,19 +35,6 @@ SALARIES = pd.DataFrame(
         "disease": ["ulcer", "ulcer", "ulcer", "flu", "flu", None, "ulcer", "flu", "cold"],
     }
 )
-
-
-def test_the_ordered_distances_of_the_t_closeness_paper_come_out():
-    """Li and others 2007: {3, 4, 5} is 0.375 and {6, 8, 11} 0.167 from {3 … 11}."""
-    by_class = dict(zip(sorted(SALARIES["zip"].unique()),
-                        ordered_distance(SALARIES, ["zip"], "salary"), strict=True))  # fmt: skip
-    assert by_class["476**"] == pytest.approx(0.375)
-    assert by_class["4790*"] == pytest.approx(1 / 6)
-
-
-def test_an_ordered_distance_refuses_a_missing_value():
-    with pytest.raises(SluiceError, match="needs a value"):
-        ordered_distance(SALARIES.replace({"salary": {3: np.nan}}), ["zip"], "salary")
 
 
 def test_the_models_tell_what_each_class_gives_away():

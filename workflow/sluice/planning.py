@@ -280,7 +280,13 @@ def _cell_levels(
     places = recode_cells(
         table.assign(**{name: table[name].fillna(MISSING) for name in sensitive}),
         {name: [(ladders[name] | {REMOVED: removed})[i] for i in steps[name]] for name in node},
-        Rules(policy.k, dict.fromkeys(sensitive, policy.l_diversity)),
+        Rules(
+            policy.k,
+            dict.fromkeys(sensitive, policy.l_diversity),
+            dict.fromkeys(sensitive, policy.t_closeness),
+            policy.dominant_share,
+            policy.dominant_margin,
+        ),
         policy.recoding.weights,
     )
     levels = {

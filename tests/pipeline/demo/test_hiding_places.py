@@ -37,6 +37,11 @@ class Place(NamedTuple):
         """As the list of canaries names it."""
         return f"{self.source}:{self.column}"
 
+    @property
+    def field(self) -> str:
+        """Its name in the release; `donor_id` is taken by the pseudonym."""
+        return "raw_donor" if self.column == "donor_id" else self.column
+
 
 PLACES = [
     *(
@@ -156,8 +161,8 @@ def _switch_off(home: Home) -> None:
     for place in PLACES:
         modality, number = sources[place.source]
         column = f"modalities/{modality}/sources/{number}/columns/{place.column}"
-        roles[column] = {"role": "safe", "field": place.column}
-        rules[f"{_fields(modality)}/{place.table}.{place.column}"] = KEEP
+        roles[column] = {"role": "safe", "field": place.field}
+        rules[f"{_fields(modality)}/{place.table}.{place.field}"] = KEEP
     edit_yaml(folder / "cohorts/demo.yaml", roles)
     edit_yaml(folder / "policies/demo.yaml", rules)
 
@@ -172,7 +177,7 @@ def released(home: Home, place: Place) -> str:
     if place.source.startswith("singlecell"):
         path = home.layout.tier(TIER) / "data" / FILES["cells"]
     table = anndata.read_h5ad(path).obs if path.suffix == ".h5ad" else pd.read_parquet(path)
-    name = "date" if place in DATES else place.column
+    name = "date" if place in DATES else place.field
     return "\n".join(table[name].astype(str)) if name in table else ""
 
 

@@ -15,7 +15,8 @@ from sluice.cli import Commands
         "relink": "attack_relink",
         "membership": "attack_membership",
         "traits": "attack_traits",
+        "synthetic": "attack_synthetic",
     },
 )
 def attack() -> None:
-    """Attack expression data as an adversary would, and say how far he gets."""
+    """Attack expression and synthetic tables as an adversary would; say how far he gets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,30 @@ def read_list(path: Path, role: str) -> list[str]:
 
 def report(score: Score, seconds: float, path: Path, **more: Any) -> None:
     """Write a score as JSON and say it in one line."""
-    record = {**score.to_json(), **more, "attack": score.name}
+    write_json(path, {**_record(score), **_rounded(more), "seconds": round(seconds, 3)})
+    _say(score, "donors")
+
+
+def report_all(scores: Sequence[Score], seconds: float, path: Path) -> None:
+    """Write several scores of people as JSON, by limit key, and say each in one line."""
+    attacks = {score.limit_key: _record(score) for score in scores}
+    write_json(path, {"attacks": attacks, "seconds": round(seconds, 3)})
+    for score in scores:
+        _say(score, "people")
+
+
+def _record(score: Score) -> dict[str, Any]:
+    record = {**score.to_json(), "attack": score.name}
     for key in ("name", "limit_key", "product"):
         del record[key]
-    write_json(path, {**_rounded(record), "seconds": round(seconds, 3)})
+    return {key: _rounded(value) for key, value in record.items()}
+
+
+def _say(score: Score, who: str) -> None:
     chance = "" if score.chance is None else f"; chance {score.chance:.3f}"
     click.echo(
         f"{score.name}: {score.estimate:.3f} (95 % bounds {score.lower:.3f} and "
-        f"{score.upper:.3f}, {score.n} donors{chance})"
+        f"{score.upper:.3f}, {score.n} {who}{chance})"
     )
     if score.evidence and not score.evidence.get("works"):
         click.echo("The attack does not work on raw either: this is no evidence.", err=True)

@@ -32,7 +32,7 @@ _KINDS = ("counts", "tpm", "log")
 @click.option("--hide-sex", is_flag=True, help="Leave out sex, chrX and chrY.")
 @click.option("--report", type=click.Path(path_type=Path),
               help="JSON file for the counts; it holds no value of anybody.")  # fmt: skip
-@click.option("--max-memory", type=click.IntRange(8), default=32, show_default=True,
+@click.option("--max-memory", type=click.IntRange(8), default=16, show_default=True,
               help="Megabytes for the matrix; names and columns of cells add to it.")  # fmt: skip
 def release(source: Path, target: Path, tier: str, folder: Path, **options: Any) -> None:
     """Write what a tier may hold of the cells in SOURCE to TARGET, an h5ad.

@@ -13,6 +13,7 @@ from sluice.cli import Commands
         "anonymize": "table_anonymize",
         "counts": "table_counts",
         "propose": "table_propose",
+        "risk": "table_risk",
     },
 )
 def table() -> None:

@@ -16,6 +16,8 @@ import pandas as pd
 from sluice.cli.attack_files import read_table_file
 from sluice.errors import SluiceError
 from sluice.files import write_json, write_text
+from sluice.files.flat import read_columns
+from sluice.tables.anonymize import text_columns
 from sluice.tables.cellkey import VARIANCE, perturb_counts, record_keys
 from sluice.tables.complementary import suppress_counts
 from sluice.tables.counts import ALL, CountTable, count_table, published_intervals
@@ -73,7 +75,7 @@ def counts(
     identifier: str | None,
     report: Path,
 ) -> None:
-    """Count the records of IN by some columns, with all margins, into OUT (CSV).
+    """Count the records of IN (CSV, TSV or Parquet), with all margins, into OUT (CSV).
 
     No count from 1 to the threshold less one can be read from it, directly or by subtraction from
     its margins or from the earlier releases. Cells that are left out are empty.
@@ -83,7 +85,8 @@ def counts(
     fields = [name.strip() for name in by.split(",")]
     if COUNT in fields:
         raise SluiceError("A column is named as the counts are", where=f"IN, column {COUNT}")
-    records = read_table_file(source, "IN")
+    columns = list(dict.fromkeys([*fields, *filter(None, [identifier])]))
+    records = text_columns(read_columns(source, columns, "IN"), columns)
     before = [_read(path, fields) for path in earlier]
     table = count_table(records, fields, [_labels(before, name) for name in fields])
     if method == "suppress":
@@ -91,7 +94,7 @@ def counts(
     elif method == "round":
         shown, found = round_counts(table.counts, threshold, base), {"base": base}
     else:
-        keys = record_keys(_column(records, str(identifier)), _key(key_file))
+        keys = record_keys(records[str(identifier)], _key(key_file))
         shown = perturb_counts(table, records, keys, threshold).astype(float)
         found = {"variance": VARIANCE}
     record = {
@@ -147,12 +150,6 @@ def _key(path: Path | None) -> bytes:
     if path is None or not path.is_file():
         raise SluiceError("There is no such file", where="--key-file", mend="check its path")
     return path.read_bytes()
-
-
-def _column(records: pd.DataFrame, name: str) -> pd.Series:
-    if name not in records.columns:
-        raise SluiceError("A named column is not in the table", where=f"IN, column {name}")
-    return records[name]
 
 
 def _read(path: Path, fields: Sequence[str]) -> pd.DataFrame:

@@ -32,7 +32,8 @@ from sluice.expression.values import ValueKind, check_kind, check_values
 
 CellFormat = Literal["h5ad", "10x_mtx", "10x_h5"]
 
-_CACHE_BYTES = 64 << 20
+# Pieces follow each other: a chunk that two of them share is all that is wanted twice.
+_CACHE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from scipy import sparse
 from sluice.errors import SluiceError
 
 #: What a pass may hold of a matrix unless told otherwise, in bytes.
-MEMORY = 32 << 20
+MEMORY = 16 << 20
 # A read entry with its copies, filtered, packed and sorted; measured, then rounded up.
 _BYTES_AN_ENTRY = 48
 # A band is put together from so many buckets, so that an uneven matrix still fits.

@@ -63,6 +63,8 @@ def delimiter_of(path: Path, role: str) -> str:
     """
     if path.suffix.lower() in (".tsv", ".parquet"):
         return "\t" if path.suffix.lower() == ".tsv" else ","
+    if not path.stat().st_size:
+        raise SluiceError("A table is empty", where=role, mend="export it again")
     widths = {d: [len(row) for row in _first_rows(path, d)] for d in _DELIMITERS}
     split = {d: found for d, found in widths.items() if found and found[0] > 1}
     even = {d: found[0] for d, found in split.items() if len(set(found)) == 1}
@@ -97,14 +99,7 @@ def read_columns(path: Path, columns: Sequence[str], role: str) -> pa.Table:
     SluiceError
         As :func:`column_names`; also if a column is not there, or the file is damaged or ragged.
     """
-    names = column_names(path, role)
-    for name in columns:
-        if name not in names:
-            raise SluiceError(
-                "A named column is not in the table",
-                where=f"{role}, column {name}",
-                mend="check its spelling against the header",
-            )
+    _require(column_names(path, role), columns, role)
     try:
         if path.suffix.lower() == ".parquet":
             return pq.read_table(path, columns=list(columns))
@@ -123,6 +118,34 @@ def read_columns(path: Path, columns: Sequence[str], role: str) -> pa.Table:
         )
     except (pa.ArrowException, OSError, ValueError):
         raise _damaged(role) from None
+
+
+def each_column(path: Path, columns: Sequence[str], role: str) -> Iterator[pa.ChunkedArray]:
+    """Read some columns of a table one after the other, in the order that is asked for.
+
+    Of a Parquet file one column is held at a time, text with a number for each distinct value; a
+    text table has to be read at once. Raises as :func:`read_columns`.
+    """
+    if path.suffix.lower() != ".parquet":
+        table = read_columns(path, columns, role)
+        yield from (table[name] for name in columns)
+        return
+    _require(column_names(path, role), columns, role)
+    try:
+        for name in columns:
+            yield pq.read_table(path, columns=[name], read_dictionary=[name], memory_map=True)[name]
+    except (pa.ArrowException, OSError, ValueError):
+        raise _damaged(role) from None
+
+
+def _require(names: Sequence[str], columns: Sequence[str], role: str) -> None:
+    for name in columns:
+        if name not in names:
+            raise SluiceError(
+                "A named column is not in the table",
+                where=f"{role}, column {name}",
+                mend="check its spelling against the header",
+            )
 
 
 def write_batches(

@@ -14,7 +14,7 @@ as it was. Two passes over the frequency tables of subsets of the fields:
 2. from the most costly choice to the cheapest, rows that the cells removed so far have made safe
    are spared; of the others the neediest go first.
 
-In both, rows that are the same are treated the same, so the order of rows does not matter.
+Rows that are the same are treated the same, so the order of rows does not matter.
 """
 
 from __future__ import annotations

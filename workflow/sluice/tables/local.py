@@ -6,10 +6,12 @@ that a person froze tells less (POLICY.md, decision 12).
 A changed cell is a category of its own, as :mod:`sluice.tables.classes` counts (the strict mode),
 so that every record is one of k that look the same. Nodes of the lattice of local levels are tried
 from the cheapest to the dearest, among equals the one that saves most records first; each takes the
-groups of k that the records still at risk form on it. Who is left in the end joins a class. The
-least number of cells is NP-hard to find (Meyerson and Williams 2004).
+groups of k that the records still at risk form on it. Who is left in the end joins with as few
+records of a class as are needed. The least number of cells is NP-hard to find (Meyerson and
+Williams 2004).
 
-Records that are the same are treated the same, so the order of rows does not matter.
+The order of rows does not matter: records that are the same are treated the same, and which of them
+a class gives goes by the table's index.
 """
 
 from __future__ import annotations
@@ -90,33 +92,34 @@ def recode_cells(
         Field → its levels, from how it is to :func:`removed`; a field of one level never changes.
         A step costs the field's weight divided by the number of steps.
     rules
-        Only k and distinct l are looked at: what t and dominance compare with changes with every
-        record that is removed, see :func:`sluice.tables.recode.suppress`.
+        t and dominance compare with all records of the table. What is removed later changes that,
+        see :func:`sluice.tables.recode.suppress`.
     weights
         Field → cost of a removed cell (default 1).
 
     Returns
     -------
     numpy.ndarray
-        Shape (rows, fields) int64, fields in the order of ``levels``: the level of each cell. Where
-        too few records are alike in the fields that never change, they stay as they are, at risk.
+        Shape (rows, fields) int64, fields in the order of ``levels``: the level of each cell. Who
+        can be in no such class (too few are alike in the fields that never change, or no class can
+        take their sensitive values) stays as they are, at risk.
 
     Raises
     ------
     SluiceError
         If a field is not in the table, or there are too many combinations of levels.
     """
-    rules = rules.without_reference()
     require_columns(df, [*levels, *rules.sensitive])
     fields = [_coded(df[name], steps) for name, steps in levels.items()]
     sensitive = {name: column_codes(df[name]) for name in rules.sensitive}
+    shares = {s: np.bincount(c, minlength=r) / len(df) for s, (c, r) in sensitive.items()}
     places = np.zeros((len(df), len(fields)), dtype=np.int64)
 
     def safe(rows: np.ndarray, node: np.ndarray) -> np.ndarray:
         """Which of ``rows``, put on ``node`` (one, or one a row), form classes among themselves."""
         classes = _classes(fields, node, rows)
         tables = {s: contingency(classes, c[rows], radix) for s, (c, radix) in sensitive.items()}
-        return kept_classes(np.bincount(classes), tables, rules)[classes]
+        return kept_classes(np.bincount(classes), tables, rules, shares)[classes]
 
     everyone = np.arange(len(df))
     left = everyone[~safe(everyone, places)]
@@ -133,7 +136,19 @@ def recode_cells(
             continue
         places[left[fits]] = nodes[place]
         left = left[~fits]
-    _join(left, places, fields, nodes, step)
+    order = np.argsort(df.index.astype(str).to_numpy(), kind="stable")
+    kinds = _classes(fields, places, everyone)
+    for kind in np.unique(kinds[left]):
+        members = np.flatnonzero(kinds == kind)
+        free = np.setdiff1d(everyone, left, assume_unique=True)
+        found = _nearest(members, free, places, fields, nodes, step, rules.k)
+        if found is None:
+            continue
+        node, rows = found
+        givers = _givers(members, order[np.isin(order, rows)], node, places, safe, rules.k)
+        if givers is not None:
+            places[members] = places[givers] = node
+            left = np.setdiff1d(left, members, assume_unique=True)
     return places
 
 
@@ -163,38 +178,57 @@ def _nodes(levels: Mapping[str, Sequence[Level]], step: np.ndarray) -> np.ndarra
     return nodes[np.argsort(np.round(nodes @ step, _DIGITS), kind="stable")]
 
 
-def _join(
-    left: np.ndarray,
+def _nearest(
+    members: np.ndarray,
+    free: np.ndarray,
     places: np.ndarray,
     fields: Sequence[Coded],
     nodes: np.ndarray,
     step: np.ndarray,
-) -> None:
-    """Let each kind of row that is left join a class, where that costs the two of them least.
+    k: int,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Find the node on which ``members``, who are all the same, join a class at the least cost.
 
-    What a class satisfies it satisfies with more members too.
+    The class, of rows of ``free``, gives as many rows as they lack to k; all of its rows where too
+    few would stay. Returns the node and the class's rows; ``None`` where no class can be joined.
     """
-    everyone = np.arange(len(places))
-    waiting = np.isin(everyone, left)
-    kinds = _classes(fields, places, everyone)
-    for kind in np.unique(kinds[left]):
-        members = np.flatnonzero(kinds == kind)
-        classes = _classes(fields, places, everyone)
-        sizes, paid = np.bincount(classes), np.bincount(classes, weights=places @ step)
-        best: tuple[float, np.ndarray, int] | None = None
-        for node in nodes:
-            cost = float(node @ step)
-            if best is not None and cost * len(members) >= best[0]:
-                break
-            alike = np.flatnonzero(~waiting)
-            for (codes, _), place in zip(fields, node, strict=True):
-                alike = alike[codes[place, alike] == codes[place, members[0]]]
-            alike = alike[(places[alike] <= node).all(axis=1)]
-            whole = np.bincount(classes[alike], minlength=len(sizes)) == sizes
-            total = np.where(whole, np.round(cost * (sizes + len(members)) - paid, _DIGITS), np.inf)
-            if whole.any() and (best is None or total.min() < best[0]):
-                best = float(total.min()), node, int(total.argmin())
-        if best is not None:
-            places[classes == best[2]] = best[1]
-            places[members] = best[1]
-            waiting[members] = False
+    classes = _classes(fields, places[free], free)
+    sizes = np.bincount(classes)
+    given = np.where(sizes >= 2 * k - len(members), k - len(members), sizes).clip(0)
+    paid = given * np.bincount(classes, weights=places[free] @ step) / sizes
+    best: tuple[float, np.ndarray, int] | None = None
+    for node in nodes:
+        cost = float(node @ step)
+        if best is not None and cost * len(members) >= best[0]:
+            break
+        alike = np.arange(len(free))
+        for (codes, _), place in zip(fields, node, strict=True):
+            alike = alike[codes[place, free[alike]] == codes[place, members[0]]]
+        alike = alike[(places[free[alike]] <= node).all(axis=1)]
+        whole = np.bincount(classes[alike], minlength=len(sizes)) == sizes
+        total = np.where(whole, np.round(cost * (given + len(members)) - paid, _DIGITS), np.inf)
+        if whole.any() and (best is None or total.min() < best[0]):
+            best = float(total.min()), node, int(total.argmin())
+    return None if best is None else (best[1], free[classes == best[2]])
+
+
+def _givers(
+    members: np.ndarray,
+    rows: np.ndarray,
+    node: np.ndarray,
+    places: np.ndarray,
+    safe: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    k: int,
+) -> np.ndarray | None:
+    """The first of a class's ``rows`` that make a class with ``members`` and leave one behind.
+
+    About the fewest: the number grows by a quarter a time. Else all of them, if these make a class,
+    else ``None``.
+    """
+    count = max(k - len(members), 1)
+    while count < len(rows):
+        joined, stay = np.concatenate([members, rows[:count]]), rows[count:]
+        if safe(joined, node).all() and safe(stay, places[stay]).all():
+            return rows[:count]
+        count += max(count // 4, 1)
+    return rows if safe(np.concatenate([members, rows]), node).all() else None

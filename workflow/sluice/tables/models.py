@@ -1,5 +1,7 @@
 """Models of what a class tells about its members: k, l-diversity, t-closeness, dominance.
 
+Those that need an order, a tree or a population are in :mod:`sluice.tables.closeness`.
+
 All take a class's distribution over the values of one sensitive column. A missing value is a
 category of its own in every distribution, but never counts as a value that hides another one.
 
@@ -97,6 +99,23 @@ def entropy_l(table: Contingency) -> np.ndarray:
     return np.exp(entropy)
 
 
+def recursive_c(table: Contingency, least: int) -> np.ndarray:
+    """Smallest c of recursive (c, l)-diversity of each class, shape (C,); l is ``least``.
+
+    r_1 / (r_l + … + r_m), r_i being the counts of the values that are not missing, the commonest
+    first: the model asks that it is below c. Infinite where a class has fewer than l values.
+    """
+    known = table.values != MISSING
+    classes, counts = table.classes[known], table.counts[known]
+    order = np.lexsort((-counts, classes))
+    classes, counts = classes[order], counts[order]
+    place = np.arange(len(classes)) - np.searchsorted(classes, classes, side="left")
+    first, rest = np.zeros(len(table.sizes)), np.zeros(len(table.sizes))
+    first[classes[place == 0]] = counts[place == 0]
+    np.add.at(rest, classes[place >= least - 1], counts[place >= least - 1])
+    return np.divide(first, rest, out=np.full(len(rest), np.inf), where=rest > 0)
+
+
 def dominance(table: Contingency) -> np.ndarray:
     """Share of the commonest value in each class, shape (C,)."""
     largest = np.zeros(len(table.sizes))
@@ -113,35 +132,6 @@ def equal_distance(table: Contingency, reference: np.ndarray | None = None) -> n
     reference = table.reference() if reference is None else reference
     excess = np.maximum(table.shares - reference[table.values], 0)
     return np.bincount(table.classes, weights=excess, minlength=len(table.sizes))
-
-
-def ordered_distance(df: pd.DataFrame, quasi: Sequence[str], sensitive: str) -> np.ndarray:
-    """Earth mover's distance of a number's distribution from the table's, shape (C,).
-
-    The ground distance of two values is the difference of their ranks over (values − 1).
-
-    Raises
-    ------
-    SluiceError
-        If a value is missing: it has no rank.
-    """
-    if df[sensitive].isna().any():
-        raise SluiceError(
-            "An ordered distance needs a value in every record",
-            where="sensitive column",
-            mend="use the equal distance, or give missing values a place in the order",
-        )
-    classes, sizes = encode(df, quasi)
-    uniques, ranks = np.unique(df[sensitive].to_numpy(), return_inverse=True)
-    if len(uniques) < 2:
-        return np.zeros(len(sizes))
-    overall = np.cumsum(np.bincount(ranks) / len(df))
-    by_class = np.split(ranks[np.argsort(classes, kind="stable")], np.cumsum(sizes)[:-1])
-    distances = [
-        np.abs(np.cumsum(np.bincount(members, minlength=len(uniques)) / len(members)) - overall)
-        for members in by_class
-    ]
-    return np.array([gap.sum() for gap in distances]) / (len(uniques) - 1)
 
 
 @dataclass(frozen=True)
@@ -183,28 +173,39 @@ class Rules:
         return Rules(self.k, self.distinct)
 
 
-def kept_classes(sizes: np.ndarray, tables: Mapping[str, Contingency], rules: Rules) -> np.ndarray:
+def kept_classes(
+    sizes: np.ndarray,
+    tables: Mapping[str, Contingency],
+    rules: Rules,
+    references: Mapping[str, np.ndarray] | None = None,
+) -> np.ndarray:
     """Return which classes, shape (C,) bool, remain when every failing class is removed.
 
     Removing classes changes the cohort that t and dominance compare with, so the rules are applied
-    again until all remaining classes satisfy them against the remaining records.
+    again until all remaining classes satisfy them against the remaining records. Distributions in
+    ``references`` (sensitive column → shares of its values) are compared with instead.
     """
     kept = sizes >= rules.k
     for name, least in rules.distinct.items():
         kept &= distinct_l(tables[name]) >= least
     while True:
-        failing = _failing(tables, rules, kept)
+        failing = _failing(tables, rules, kept, references)
         if not failing.any():
             return kept
         kept &= ~failing
 
 
-def _failing(tables: Mapping[str, Contingency], rules: Rules, kept: np.ndarray) -> np.ndarray:
-    """Kept classes that break t or dominance against the kept records."""
+def _failing(
+    tables: Mapping[str, Contingency],
+    rules: Rules,
+    kept: np.ndarray,
+    references: Mapping[str, np.ndarray] | None,
+) -> np.ndarray:
+    """Kept classes that break t or dominance against the kept records, or given references."""
     failing = np.zeros_like(kept)
     for name in rules.sensitive:
         table = tables[name]
-        reference = table.reference(kept)
+        reference = references[name] if references else table.reference(kept)
         if name in rules.t:
             failing |= equal_distance(table, reference) > rules.t[name] + _TOLERANCE
         if rules.dominant is not None:

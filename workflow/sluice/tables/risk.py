@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.integrate import quad
 
 from sluice.errors import SluiceError
-from sluice.tables.classes import class_sizes, encode
+from sluice.tables.classes import class_sizes, dense, encode
+
+MOST_MEMBERS = 1000
+"""A household of more is a mistake."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,88 @@ def journalist(
     return 1.0 / np.maximum(own, in_population)
 
 
-def summarise(risks: np.ndarray, threshold: float) -> Risk:
+def sample_journalist(sizes: np.ndarray, fraction: float) -> np.ndarray:
+    """Expected journalist's risk where only the sampling fraction is known, shape of ``sizes``.
+
+    E[1 / F | f] of a class of f records in a random sample, its size F in the population having a
+    negative binomial distribution with F − f failures (Benedetti and Franconi 1998; Franconi and
+    Polettini 2004). It leans on the fraction alone, so it is an
+    expectation over many classes of this size and no bound for one record.
+
+    Parameters
+    ----------
+    sizes
+        Records of each class in the sample.
+    fraction
+        Share of the population that is in the sample, above 0 and at most 1.
+    """
+    different, place = np.unique(sizes, return_inverse=True)
+    return np.array([_expected_risk(int(f), fraction) for f in different])[place]
+
+
+def _expected_risk(f: int, fraction: float) -> float:
+    """E[1 / F | f], the integral of s^(F−1) over 0 … 1.
+
+    Its generating function is s^(f−1) (π / (1 − (1 − π) s))^f; with u = s π / (1 − (1 − π) s),
+    which runs from 0 to 1 as well, u^(f−1) π / (π + (1 − π) u) is left.
+    """
+    found, _ = quad(lambda u: u ** (f - 1) * fraction / (fraction + (1 - fraction) * u), 0, 1)
+    return float(found)
+
+
+def household(risks: np.ndarray, homes: np.ndarray) -> np.ndarray:
+    """Risk that any member of a record's household is found, 1 − Π (1 − r), shape (rows,).
+
+    Whoever is found names all of the household (Hundepool and others 2012, section 3.3.4).
+
+    Parameters
+    ----------
+    risks
+        Of each record.
+    homes
+        Household of each record, numbered from 0.
+    """
+    missed = np.zeros(int(homes.max(initial=-1)) + 1)
+    with np.errstate(divide="ignore"):
+        np.add.at(missed, homes, np.log1p(-risks))
+    return -np.expm1(missed)[homes]
+
+
+def compositions(classes: np.ndarray, homes: np.ndarray) -> np.ndarray:
+    """Class of each household by all its members' classes, in any order; shape (households,).
+
+    Someone who knows a whole family looks for its composition: households of one class are alike
+    to the last member.
+
+    Raises
+    ------
+    SluiceError
+        If a household has more members than any does.
+    """
+    members = np.bincount(homes)
+    if members.max(initial=0) > MOST_MEMBERS:
+        raise SluiceError(
+            "A household has more members than any household does",
+            where=f"{int(members.max())} members, {MOST_MEMBERS} at most",
+            mend="name the column that tells households apart",
+        )
+    order = np.lexsort((classes, homes))
+    home, kind = homes[order], classes[order].astype(np.int64) + 1
+    place = np.arange(len(home)) - np.searchsorted(home, home, side="left")
+    radix = int(kind.max(initial=0)) + 1
+    keys, count = np.zeros(len(members), dtype=np.int64), 1
+    for position in range(int(members.max(initial=0))):
+        here = place == position
+        member = np.zeros(len(members), dtype=np.int64)
+        member[home[here]] = kind[here]
+        keys, count = dense(keys * radix + member, count * radix)
+    return keys
+
+
+def summarise(risks: np.ndarray, threshold: float, records: np.ndarray | None = None) -> Risk:
     """Summarise per-record risks; their mean is the marketer's risk.
+
+    ``records``: how many records each risk stands for, one each by default.
 
     Raises
     ------
@@ -74,12 +158,14 @@ def summarise(risks: np.ndarray, threshold: float) -> Risk:
     """
     if not len(risks):
         raise SluiceError("A table without records has no risk", mend="nothing is to be judged")
+    records = np.ones(len(risks), dtype=np.int64) if records is None else records
+    n = int(records.sum())
     return Risk(
         highest=float(risks.max()),
-        mean=float(risks.mean()),
-        over=float((risks > threshold).mean()),
-        unique=float((risks == 1.0).mean()),
-        n=len(risks),
+        mean=float(risks @ records) / n,
+        over=float((risks > threshold) @ records) / n,
+        unique=float((risks == 1.0) @ records) / n,
+        n=n,
     )
 
 

@@ -98,7 +98,7 @@ def correlations(job: Job) -> np.ndarray:
 
 
 def _blocks(
-    job: Job, matrix: ReleasedMatrix, most: int, size: int = 256
+    job: Job, matrix: ReleasedMatrix, most: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield (raw of all genes, released, columns of raw that were released) block by block."""
     names = matrix.obs.index[:most]
@@ -110,7 +110,8 @@ def _blocks(
         column = {gene: number for number, gene in enumerate(curated.genes)}
         rows = [row[original] for original in links.loc[names]]
         shared = np.array([column[gene] for gene in matrix.genes])
-        released = log_rows(matrix.source, np.arange(len(names)), range(len(matrix.genes)), size)
-        for start, values in zip(range(0, len(rows), size), released, strict=True):
-            raw = curated.read(rows[start : start + size])
+        start = 0
+        for values in log_rows(matrix.source, np.arange(len(names)), range(len(matrix.genes))):
+            raw = curated.read(rows[start : start + len(values)])
+            start += len(values)
             yield log_values(raw, curated.value_kind), values, shared
