@@ -16,9 +16,9 @@ from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.modalities import load
 from sluice.modalities.shared.past import Past, read_past
-from sluice.modalities.shared.plan import REMOVED, cell_columns, is_offered, on_cells
+from sluice.modalities.shared.plan import MISSING, REMOVED, cell_columns, is_offered, on_cells
 from sluice.modalities.shared.rules import ladder, level_names
-from sluice.modalities.shared.series import MISSING, steps_of
+from sluice.modalities.shared.series import steps_of
 from sluice.public import refusals
 from sluice.tables.hierarchies import ALL
 from sluice.tables.local import recode_cells, removed

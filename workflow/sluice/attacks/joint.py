@@ -16,9 +16,9 @@ from sluice.identity.lineage import lineage_digest
 from sluice.jobs import Job
 from sluice.modalities.shared.consent import people_of, truth_of
 from sluice.modalities.shared.past import read_past
-from sluice.modalities.shared.plan import cell_levels, on_cells
+from sluice.modalities.shared.plan import MISSING, cell_levels, on_cells
 from sluice.modalities.shared.series import value_digests
-from sluice.planning import LINKED, MISSING, field_ladders, linked_facts, wide_facts
+from sluice.planning import LINKED, field_ladders, linked_facts, wide_facts
 from sluice.public import audit_products
 from sluice.scores import Score
 from sluice.tables.classes import encode
@@ -76,7 +76,7 @@ def _series(
     past = read_past(job)
     recoding = plan["recoding"]
     subject = {person: name for name, person in truth.items()}
-    classes = pd.Series(encode(released, list(released))[0], index=released.index)
+    classes = pd.Series(encode(released, [str(name) for name in released])[0], index=released.index)
     candidate = Told(job.tier, job.layout.version, classes.rename(index=subject))
     shown = raw_sensitive(job, truth)[recoding["sensitive"]].rename(index=subject)
     held = past.held(value_digests(job, shown))

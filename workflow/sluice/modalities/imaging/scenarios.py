@@ -27,8 +27,7 @@ from sluice.modalities.imaging.selection import exclusions
 from sluice.modalities.imaging.settings import ImagingSettings, individual_settings
 from sluice.modalities.imaging.sources import raw_paths
 from sluice.modalities.shared.consent import people_of, truth_of
-from sluice.modalities.shared.plan import product_is_on
-from sluice.planning import MISSING
+from sluice.modalities.shared.plan import MISSING, product_is_on
 from sluice.scores import Score
 
 _SEED = 1

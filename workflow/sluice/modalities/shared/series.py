@@ -21,11 +21,9 @@ from sluice.config.policy import FieldRule
 from sluice.files.tables import read_metadata, read_table, write_table
 from sluice.jobs import Job
 from sluice.modalities.shared.consent import people_of
-from sluice.modalities.shared.plan import REMOVED, cell_levels, read_plan
+from sluice.modalities.shared.plan import MISSING, REMOVED, cell_levels, read_plan
 from sluice.tables.sequential import Step, Told
 
-#: What stands for a missing sensitive value, in the plan too.
-MISSING = "(missing)"
 _KEY = "sluice_classes"
 _VALUE = "value."
 _CELLS = "level."
