@@ -2,8 +2,9 @@
 
 20,000 people at first; each quarter 1,000 leave and 2,000 join. Adult's eight quasi-identifiers (or
 invented people where the shared data is not there), k = 5, its salary class the sensitive value.
-Three ways to release: unprotected with the first node, unprotected with a node that is searched
-anew, and with the rules of :mod:`sluice.tables.staying`.
+Four ways to release: unprotected with the first node (``same``), unprotected with a node that is
+searched anew (``searched``), with the rules of :mod:`sluice.tables.staying` for k alone
+(``protected``), and with two sensitive values in every class and joint class besides (``diverse``).
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.tables.search import adult_folder, adult_hierarchies
+from sluice.attacks.sequential import rejoined
 from sluice.tables.classes import encode
-from sluice.tables.fields import Level
+from sluice.tables.fields import Level, on_level
 from sluice.tables.models import Rules
 from sluice.tables.recode import apply_node, search, suppress
 from sluice.tables.sequential import Told, everybody, exposed, joint_sizes
@@ -29,6 +31,7 @@ QUARTERS = 8
 FIRST, JOINERS, LEAVERS = 20_000, 2_000, 1_000
 SENSITIVE = "salary-class"
 LIMITS = (0.02, 0.0)
+WAYS = ("same", "searched", "protected", "diverse")
 Ladders = Mapping[str, Sequence[Level]]
 
 
@@ -36,8 +39,8 @@ Ladders = Mapping[str, Sequence[Level]]
 class Quarter:
     """What one quarter's release and those before it come to.
 
-    ``effective_k``: smallest joint class of those whom the release tells something about; and
-    among those who are in all releases so far. ``under_k``: people in smaller ones; ``told``:
+    ``effective_k``: smallest joint class of those whom the release tells something about, and of
+    those who are in all releases so far. ``under_k``: people in smaller ones. ``newcomers_told``:
     newcomers whose joint class has one sensitive value. ``candidates`` split into released, held
     back, covers (who go with leavers) and other suppressed.
     """
@@ -51,28 +54,43 @@ class Quarter:
     held_back: int
     covers: int
     suppressed: int
+    loss: float
 
 
 def measure() -> dict[str, Any]:
-    """Return ``series``: by way of releasing, a list of quarters."""
+    """Return ``series``: by way of releasing and suppression limit, what each quarter comes to.
+
+    ``pseudonyms_stay`` and ``pseudonyms_fresh``: smallest joint class by quarter that the attack
+    finds in the released tables, in both modes of linkage.
+    """
     people, ladders = cohort()
     found: dict[str, Any] = {"people": FIRST, "joiners": JOINERS, "leavers": LEAVERS, "k": K}
     for limit in LIMITS:
-        for way in ("same", "searched", "protected"):
+        for way in WAYS:
             started = time.perf_counter()
-            quarters = list(simulate(people, ladders, way, limit))
+            releases = quarterly(people, ladders, way, limit)
+            seconds = time.perf_counter() - started
+            quarters = judged(people, ladders, releases)
             name = f"{way} at {limit:g}"
             found[name] = {
-                "seconds": round(time.perf_counter() - started, 2),
+                "seconds": round(seconds, 2),
+                "effective_k": [quarter.effective_k for quarter in quarters],
+                "pseudonyms_stay": attacked(people, ladders, releases, fresh=False),
+                "pseudonyms_fresh": attacked(people, ladders, releases, fresh=True),
                 "quarters": [vars(quarter) for quarter in quarters],
             }
-            last = quarters[-1]
-            ks = " ".join(str(quarter.effective_k) for quarter in quarters)
-            print(
-                f"series {name}: effective k {ks}; in the end {last.under_k} under k, "
-                f"{last.released} of {last.candidates} released, {last.held_back} held back"
-            )
+            _print(name, found[name], quarters[-1])
     return {"series": found}
+
+
+def _print(name: str, found: Mapping[str, Any], last: Quarter) -> None:
+    for key in ("effective_k", "pseudonyms_stay", "pseudonyms_fresh"):
+        print(f"series {name}, {key}: {' '.join(map(str, found[key]))}")
+    print(
+        f"series {name}, in the end: {last.under_k} people under k, {last.newcomers_told} told by "
+        f"joining, {last.released} of {last.candidates} released, loss {last.loss} "
+        f"({found['seconds']} s)"
+    )
 
 
 def cohort() -> tuple[pd.DataFrame, Ladders]:
@@ -135,25 +153,14 @@ def members(people: pd.DataFrame) -> Iterator[pd.Index]:
         yield here
 
 
-def simulate(people: pd.DataFrame, ladders: Ladders, way: str, limit: float) -> Iterator[Quarter]:
-    """Release the cohort each quarter (``same``, ``searched`` or ``protected``) and judge it."""
-    series: list[Told] = []
-    for number, release in enumerate(_releases(people, ladders, way, limit)):
-        told = Told("registered", f"q{number}", release.classes)
-        yield _judged(series, told, people, release)
-        series.append(told)
-
-
-def released(
-    people: pd.DataFrame, ladders: Ladders, way: str, limit: float, quarters: int
-) -> Iterator[pd.DataFrame]:
-    """Yield what recipients see in the first quarters: recoded fields, the others as they are."""
-    for _, release in zip(range(quarters), _releases(people, ladders, way, limit), strict=False):
-        yield apply_node(people.loc[release.classes.index], release.node, ladders)
-
-
 @dataclass(frozen=True)
-class _Release:
+class Release:
+    """One quarter's release, and who of the cohort (``here``) is not in it.
+
+    ``classes``: person to class. ``held_back``: newcomers who wait; ``covers``: who went with
+    people who left.
+    """
+
     here: pd.Index
     classes: pd.Series
     node: dict[str, int]
@@ -161,37 +168,77 @@ class _Release:
     covers: int = 0
 
 
-def _releases(people: pd.DataFrame, ladders: Ladders, way: str, limit: float) -> Iterator[_Release]:
-    series: list[Told] = []
+def quarterly(people: pd.DataFrame, ladders: Ladders, way: str, limit: float) -> list[Release]:
+    """Release the cohort each quarter: ``same``, ``searched``, ``protected`` or ``diverse``."""
+    out: list[Release] = []
+    rules = Rules(K, {SENSITIVE: 2} if way == "diverse" else {})
     node: dict[str, int] = {}
     barred = pd.Index([])
     for here in members(people):
         if way == "searched" or not node:
-            now = people.loc[here, list(ladders)]
-            node = search(now, ladders, K, max_suppression=limit).node
+            now = people.loc[here]
+            node = search(now, ladders, K, rules.distinct, max_suppression=limit).node
         free = here.difference(barred)
-        recoded = apply_node(people.loc[free, list(ladders)], node, ladders)
-        fits = suppress(recoded, list(ladders), K)
+        recoded = apply_node(people.loc[free], node, ladders)
+        fits = suppress(recoded, list(ladders), K, rules.distinct)
         shown = pd.Series(encode(recoded, list(ladders))[0], index=free)[fits]
-        if way != "protected":
-            yield _Release(here, shown, node)
+        if way in ("same", "searched"):
+            out.append(Release(here, shown, node))
             continue
-        stays = protect(shown, Lineage(series), Rules(K), people)
-        known = everybody(series)
-        out, shown = shown.index[~stays], shown[stays]
-        waiting = out.difference(known)
+        series = told(out)
+        stays = protect(shown, Lineage(series), rules, people)
+        left_out, shown = shown.index[~stays], shown[stays]
+        waiting = left_out.difference(everybody(series))
         barred = here.difference(shown.index).difference(waiting)
-        yield _Release(here, shown, node, len(waiting), len(out) - len(waiting))
-        series.append(Told("registered", str(len(series)), shown))
+        out.append(Release(here, shown, node, len(waiting), len(left_out) - len(waiting)))
+    return out
 
 
-def _judged(series: list[Told], told: Told, people: pd.DataFrame, release: _Release) -> Quarter:
-    after, before = joint_sizes([*series, told]), joint_sizes(series)
-    shown = told.classes.index
+def told(releases: Sequence[Release]) -> list[Told]:
+    """Return what the rules look at."""
+    return [Told("registered", f"q{n}", release.classes) for n, release in enumerate(releases)]
+
+
+def judged(people: pd.DataFrame, ladders: Ladders, releases: Sequence[Release]) -> list[Quarter]:
+    """Judge each release beside those before it, by who the people really are."""
+    series = told(releases)
+    return [
+        _quarter(people, ladders, series[:number], release)
+        for number, release in enumerate(releases)
+    ]
+
+
+def attacked(
+    people: pd.DataFrame, ladders: Ladders, releases: Sequence[Release], *, fresh: bool
+) -> list[int]:
+    """Lay the released tables beside each other, and return the smallest joint class by quarter.
+
+    Parameters
+    ----------
+    fresh
+        Each release has new pseudonyms, and rows are found again by a measured value that is
+        released as it is. Else the pseudonym stays.
+    """
+    rng = np.random.default_rng(3)
+    people = people[list(ladders)].assign(measured=rng.permutation(len(people)))
+    tables = [
+        apply_node(people.loc[release.classes.index], release.node, ladders) for release in releases
+    ]
+    if fresh:
+        tables = [table.set_axis(rng.permutation(len(table))) for table in tables]
+    found = rejoined(tables, list(ladders), ["measured"] if fresh else None)
+    return [int(joint_sizes(found[: number + 1]).min()) for number in range(len(found))]
+
+
+def _quarter(
+    people: pd.DataFrame, ladders: Ladders, series: Sequence[Told], release: Release
+) -> Quarter:
+    now, shown = release.classes, release.classes.index
+    after, before = joint_sizes([*series, Told("registered", "now", now)]), joint_sizes(series)
     sizes = exposed(after, before, shown)
     always = [who for who in shown if all(who in r.classes.index for r in series)]
     newcomers = shown.difference(before.index) if series else shown[:0]
-    alike = people.loc[newcomers].groupby(told.classes[newcomers])[SENSITIVE].transform("nunique")
+    alike = people.loc[newcomers].groupby(now[newcomers])[SENSITIVE].transform("nunique")
     return Quarter(
         effective_k=int(sizes.min()),
         effective_k_of_stayers=int(after[always].min()),
@@ -202,4 +249,21 @@ def _judged(series: list[Told], told: Told, people: pd.DataFrame, release: _Rele
         held_back=release.held_back,
         covers=release.covers,
         suppressed=len(release.here) - len(shown) - release.held_back - release.covers,
+        loss=round(loss(people, ladders, release), 4),
     )
+
+
+def loss(people: pd.DataFrame, ladders: Ladders, release: Release) -> float:
+    """Return the release's loss as :mod:`sluice.tables.recode` defines it, whoever is left out.
+
+    A field's leaves are its values among ``people``.
+    """
+    factors = []
+    for name, levels in ladders.items():
+        leaves = pd.Series(people[name].unique())
+        labels = on_level(leaves, levels[release.node[name]])
+        covered = labels.map(labels.value_counts()).set_axis(leaves) / len(leaves)
+        kept = people.loc[release.classes.index, name].map(covered).sum()
+        share = (kept + len(release.here) - len(release.classes)) / len(release.here)
+        factors.append(1 + (share - 1 / len(leaves)) / (1 - 1 / len(leaves)))
+    return float(np.prod(factors) ** (1 / len(factors)) - 1)

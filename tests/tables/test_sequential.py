@@ -9,12 +9,22 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks.tables.series import K, Quarter, cohort, released, simulate
+from benchmarks.tables.series import (
+    K,
+    Quarter,
+    Release,
+    attacked,
+    cohort,
+    judged,
+    loss,
+    quarterly,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.attacks.sequential import rejoined
 from sluice.tables.models import Rules
+from sluice.tables.recode import search
 from sluice.tables.sequential import Step, Told, exposed, is_finer, joint_sizes, poor
 from sluice.tables.staying import Lineage, protect
 
@@ -155,7 +165,7 @@ def fewest_to_go(past: dict[str, int], shown: dict[str, int], k: int) -> int:
 
 @given(
     st.dictionaries(st.sampled_from([f"s{i}" for i in range(9)]), st.just(0)),
-    st.dictionaries(st.sampled_from([f"s{i}" for i in range(11)]), st.integers(0, 1)),
+    st.dictionaries(st.sampled_from([f"s{i}" for i in range(10)]), st.integers(0, 1)),
     st.integers(2, 3),
 )
 def test_as_few_go_as_the_rules_need(past, shown, k) -> None:
@@ -181,12 +191,21 @@ def test_others_go_with_one_who_leaves_and_all_where_too_few_would_remain() -> N
 
 def test_those_who_go_with_a_leaver_make_the_leavers_diverse() -> None:
     first = told(people("a", 12))
-    values = pd.DataFrame({"s": [*"x" * 9, *"yyy"]}, index=list(people("a", 12)))
+    values = pd.DataFrame({"s": [*"x" * 7, *"yyy", *"xx"]}, index=list(people("a", 12)))
     shown = {who: 0 for who in first.classes.index if who != "a0"}
     kept = stays(shown, Lineage([first]), Rules(3, {"s": 2}), values)
     gone = set(first.classes.index) - kept
     assert values.loc[sorted(gone), "s"].nunique() == 2
     assert len(gone) == 3
+
+
+def test_what_the_holder_of_both_tiers_takes_out_may_break_a_class_of_one() -> None:
+    upper, crossing, lower = people("a", 9), people("b", 6), people("c", 12)
+    controlled = told({**upper, **dict.fromkeys(crossing, 1), **dict.fromkeys(lower, 2)})
+    half = dict.fromkeys(["b0", "b1", "b2"], 1)
+    shown = {**upper, **crossing, **half, **dict.fromkeys(lower, 1)}
+    kept = stays(shown, Lineage([], [controlled], richer=True, least=5), Rules(12))
+    assert kept == set(lower), "three of b are too few, and without them nine of a are"
 
 
 def test_the_order_of_the_people_does_not_matter() -> None:
@@ -200,6 +219,15 @@ def test_the_order_of_the_people_does_not_matter() -> None:
     assert stays(shown, Lineage([told(first)]), Rules(5)) == stays(
         mixed, Lineage([told(back)]), Rules(5)
     )
+
+
+def test_who_left_after_a_release_of_registered_alone_is_not_told_by_controlled() -> None:
+    registered = told(people("a", 12))
+    shown = {**people("a", 11), **people("b", 5, 1)}
+    kept = stays(shown, Lineage([], [registered], least=5), Rules(5))
+    now = told({who: n for who, n in shown.items() if who in kept}, tier="controlled")
+    assert joint_sizes([now], [registered]).min() >= 5
+    assert kept == set(people("b", 5))
 
 
 # --- recoding of a series ---------------------------------------------------------------------
@@ -233,6 +261,20 @@ def test_a_category_that_is_new_may_join_a_map_and_no_old_one_may_move() -> None
     assert is_finer(step(a=["y"]), step(a=["x"]))
 
 
+# --- the attack -------------------------------------------------------------------------------
+
+
+def test_rows_are_found_again_by_a_value_where_nobody_else_has_it() -> None:
+    first = pd.DataFrame({"age": [30, 30, 30, 40], "value": [1, 2, 3, 3]}, index=[*"abcd"])
+    second = pd.DataFrame({"age": [30, 30, 40], "value": [1, 2, 3]}, index=[*"efg"])
+    fresh = rejoined([first, second], ["age"], ["value"])
+    again = [set(told.classes.index) for told in fresh]
+    assert len(again[0] & again[1]) == 2  # two had 3, so nobody knows whose the third is
+    assert joint_sizes(fresh).max() == 2
+    stable = rejoined([first, second.set_axis([*"abd"])], ["age"])
+    assert joint_sizes(stable).to_dict() == {"0.0": 2, "0.1": 2, "0.2": 1, "0.3": 1}
+
+
 # --- eight quarters ---------------------------------------------------------------------------
 
 
@@ -250,37 +292,36 @@ def test_unprotected_quarters_leave_people_alone(quarters) -> None:
         assert all(quarter.effective_k == 1 for quarter in quarters[way][1:])
         assert quarters[way][-1].effective_k_of_stayers < K
         assert quarters[way][-1].newcomers_told > 0
-    assert quarters["searched"][-1].under_k > quarters["same"][-1].under_k
+    assert quarters["searched"][-1].under_k >= quarters["same"][-1].under_k
 
 
-def test_protected_quarters_never_fall_below_k_and_say_what_it_costs(quarters, capsys) -> None:
-    ways = quarters["protected"]
+def test_protected_quarters_never_fall_below_k_and_say_what_it_costs(quarters) -> None:
+    ways = quarters["diverse"]
     assert len(ways) == 8
     assert all(quarter.effective_k >= K for quarter in ways)
     assert all(quarter.under_k == 0 == quarter.newcomers_told for quarter in ways)
     for quarter in ways:
         parts = (quarter.released, quarter.held_back, quarter.covers, quarter.suppressed)
         assert sum(parts) == quarter.candidates
-    with capsys.disabled():
-        last = ways[-1]
-        print(f"\n  eight quarters: {last.released} of {last.candidates} released, {last}")
-    assert ways[-1].released > 0.5 * ways[-1].candidates, "a release of nobody is safe too"
+    assert ways[-1].released > 0.8 * ways[-1].candidates, "a release of nobody is safe too"
+    assert ways[0].loss < ways[-1].loss < 1
 
 
-@pytest.mark.parametrize("linkage", ["series", "release"])
+@pytest.mark.parametrize("fresh", [False, True])
 def test_in_both_linkage_modes_the_attack_finds_people_unprotected_and_none_protected(
-    linkage: str,
+    world, series, fresh: bool
 ) -> None:
-    table, ladders = cohort()
-    rng = np.random.default_rng(3)
-    table = table.assign(measured=rng.permutation(len(table)))  # a value that nobody shares
-    smallest = {}
-    for way in ("same", "protected"):
-        tables = list(released(table, ladders, way, 0.02, quarters=3))
-        assert all(Counter(t.value_counts(list(ladders))).most_common()[-1][1] >= K for t in tables)
-        if linkage == "release":  # new names in each, and the values stay
-            tables = [t.set_axis(rng.permutation(len(t))) for t in tables]
-        found = rejoined(tables, list(ladders), ["measured"] if linkage == "release" else None)
-        smallest[way] = joint_sizes(found).min()
-    assert smallest["same"] == 1
-    assert smallest["protected"] >= K
+    for releases in series.values():
+        for release in releases:
+            assert release.classes.value_counts().min() >= K, "each is safe by itself"
+    assert attacked(*world, series["same"], fresh=fresh)[1:] == [1] * 7
+    assert min(attacked(*world, series["diverse"], fresh=fresh)) >= K
+
+
+def test_the_loss_of_a_release_is_that_of_the_search(world) -> None:
+    people, ladders = world
+    people = people.iloc[:3000]
+    found = search(people, ladders, K, max_suppression=0.02)
+    classes = pd.Series(found.classes, index=people.index)[~found.suppressed]
+    release = Release(people.index, classes, found.node)
+    assert loss(people, ladders, release) == pytest.approx(found.loss, abs=1e-12)

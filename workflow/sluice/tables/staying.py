@@ -6,7 +6,8 @@ The rules are those of :mod:`sluice.tables.sequential`; as few people go as each
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -93,20 +94,33 @@ class _Known:
     beside: History
     richer: bool
     least: int
-    part: np.ndarray = field(repr=False)
 
     @classmethod
     def of(cls, lineage: Lineage, subjects: pd.Index) -> _Known:
         own, beside = History.of(lineage.own, subjects), History.of(lineage.beside, subjects)
-        part = pair(own.codes, beside.codes) if lineage.richer else own.codes
-        return cls(own, beside, lineage.richer, lineage.least, part)
+        return cls(own, beside, lineage.richer, lineage.least)
+
+    @cached_property
+    def same(self) -> np.ndarray:
+        """Numbers of the histories in both tiers."""
+        return pair(self.own.codes, self.beside.codes)
+
+    @property
+    def first(self) -> np.ndarray:
+        """Histories in the tier that shows more."""
+        return self.beside.codes if self.richer else self.own.codes
+
+    @property
+    def free(self) -> np.ndarray:
+        """Who never was in the tier that shows less: they may be any of those who were."""
+        return ~(self.own if self.richer else self.beside).ever
 
     def sizes_of_both(self, now: np.ndarray) -> np.ndarray:
         """Sizes of joint classes over both tiers."""
         own = pair(self.own.codes, now)
         if self.richer:
-            return sizes_over(self.beside.codes, own, ~self.own.ever & (now == _GONE))
-        return sizes_over(own, self.beside.codes, ~self.beside.ever)
+            return sizes_over(self.first, own, self.free & (now == _GONE))
+        return sizes_over(own, self.beside.codes, self.free)
 
 
 def _by_class(now: np.ndarray, known: _Known, rules: Rules, codes: Codes) -> np.ndarray:
@@ -140,11 +154,15 @@ def _by_leavers(now: np.ndarray, known: _Known, rules: Rules, codes: Codes) -> n
 
 
 def _by_tiers(now: np.ndarray, known: _Known, rules: Rules, codes: Codes) -> np.ndarray:
-    """Take out those whom both tiers together show among too few, and with a leaver all others."""
+    """Take out those whom both tiers together show among too few.
+
+    Of those who are told apart by not being in it, everybody whom they hid among goes instead.
+    """
     sizes = known.sizes_of_both(now)
     few = sizes < known.least
     alone = few & (now == _GONE) & (sizes < known.sizes_of_both(np.full_like(now, _GONE)))
-    few |= np.isin(known.part, known.part[alone & known.own.ever])
+    few |= np.isin(known.same, known.same[alone])
+    few |= known.free & np.isin(known.first, known.first[alone & known.own.ever])
     return np.where(few, _GONE, now)
 
 
