@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -279,11 +278,20 @@ def test_rows_are_found_again_by_a_value_where_nobody_else_has_it() -> None:
 
 
 @pytest.fixture(scope="module")
-def quarters() -> dict[str, list[Quarter]]:
-    table, ladders = cohort()
-    return {
-        way: list(simulate(table, ladders, way, 0.02)) for way in ("same", "searched", "protected")
-    }
+def world():
+    return cohort()
+
+
+@pytest.fixture(scope="module")
+def series(world) -> dict[str, list[Release]]:
+    people, ladders = world
+    return {way: quarterly(people, ladders, way, 0.02) for way in ("same", "searched", "diverse")}
+
+
+@pytest.fixture(scope="module")
+def quarters(world, series) -> dict[str, list[Quarter]]:
+    people, ladders = world
+    return {way: judged(people, ladders, releases) for way, releases in series.items()}
 
 
 def test_unprotected_quarters_leave_people_alone(quarters) -> None:
@@ -314,8 +322,9 @@ def test_in_both_linkage_modes_the_attack_finds_people_unprotected_and_none_prot
     for releases in series.values():
         for release in releases:
             assert release.classes.value_counts().min() >= K, "each is safe by itself"
-    assert attacked(*world, series["same"], fresh=fresh)[1:] == [1] * 7
-    assert min(attacked(*world, series["diverse"], fresh=fresh)) >= K
+    people, ladders = world
+    assert attacked(people, ladders, series["same"], fresh=fresh)[1:] == [1] * 7
+    assert min(attacked(people, ladders, series["diverse"], fresh=fresh)) >= K
 
 
 def test_the_loss_of_a_release_is_that_of_the_search(world) -> None:

@@ -27,7 +27,7 @@ from sluice.knowledge import LINKED, MISSING, by_modality, joint_table, linked_f
 from sluice.modalities import load
 from sluice.modalities.shared.consent import people_of, truth_of
 from sluice.modalities.shared.past import read_past
-from sluice.modalities.shared.plan import MISSING, cell_levels, on_cells
+from sluice.modalities.shared.plan import cell_levels, on_cells
 from sluice.modalities.shared.series import value_digests
 from sluice.modalities.shared.told import text
 from sluice.public import audit_products

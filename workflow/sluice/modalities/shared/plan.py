@@ -12,9 +12,6 @@ from sluice.files import read_json
 from sluice.jobs import Job
 from sluice.tables.local import Level, on_places, removed
 
-MISSING = "(missing)"
-"""What stands for a missing value."""
-
 REMOVED = -1
 """Level of a cell that local suppression removes."""
 

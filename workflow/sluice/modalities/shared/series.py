@@ -22,7 +22,7 @@ from sluice.files.tables import read_metadata, read_table, write_table
 from sluice.jobs import Job
 from sluice.knowledge import MISSING
 from sluice.modalities.shared.consent import people_of
-from sluice.modalities.shared.plan import MISSING, REMOVED, cell_levels, read_plan
+from sluice.modalities.shared.plan import REMOVED, cell_levels, read_plan
 from sluice.tables.sequential import Step, Told
 
 _KEY = "sluice_classes"
