@@ -165,7 +165,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "workflow/scripts/score.py": ("score *",),
     f"{SLUICE}/modalities/clinical/apply.py": ("deidentify_apply *.clinical.all",),
     f"{SLUICE}/modalities/clinical/facts.py": (
-        "deidentify_facts *.clinical", "deidentify_apply *.clinical.all",
+        "deidentify_facts *.clinical", "deidentify_apply *.clinical.all", "score *",
     ),
     f"{SLUICE}/modalities/bulk/curate.py": ("curate bulk.all",),
     f"{SLUICE}/modalities/bulk/individual.py": (
@@ -173,7 +173,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     ),
     f"{SLUICE}/modalities/imaging/apply.py": ("deidentify_apply *.imaging.*",),
     f"{SLUICE}/modalities/imaging/describe.py": ("bundle *",),
-    f"{SLUICE}/dicom/rules.py": IMAGING,
+    f"{SLUICE}/dicom/rules.py": (*IMAGING, "score *"),
     f"{SLUICE}/expression/write.py": (
         "deidentify_apply *.bulk.all", "deidentify_apply *.singlecell.all",
     ),
@@ -185,7 +185,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     f"{SLUICE}/cli/run.py": (),
     f"{SLUICE}/demo/people.py": (),
     f"{SLUICE}/errors.py": ("*",),
-    "resources/dicom/ps3.15-2026d.csv": IMAGING,
+    "resources/dicom/ps3.15-2026d.csv": (*IMAGING, "score *"),
     "resources/templates/review.html": ("validate *", "bundle *"),
     "resources/demo/places.csv": (),
 }  # fmt: skip
