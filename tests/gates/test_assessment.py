@@ -78,8 +78,9 @@ def test_outside_the_house_risks_are_rounded_up_and_the_search_is_not_told(
     assert outside["rows"][1]["initial"] == 0.82
     assert inside["front"] == FRONT and inside["fields"][0]["name"] == "age"
     assert inside["fields"][0]["adds"] == pytest.approx(0.0387 - 0.0119)
-    assert not {"front", "front_plot", "fields", "field_plot"} & set(outside)
-    assert outside["most"] == inside["most"] == [("visits of clinical", 5)]
+    assert inside["free"] == ["sex"], "who lacks it finds as many"
+    assert not {"front", "front_plot", "fields", "field_plot", "free"} & set(outside)
+    assert outside["most"] == inside["most"] == [("clinical visits", 5)]
 
 
 def test_a_tier_whose_classes_were_not_attacked_has_no_assessment(rules: TierPolicy) -> None:

@@ -11,8 +11,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
 from sluice.config.policy import EVERYTHING, TierPolicy, attacker_score
 from sluice.gates.evidence import Evidence
 from sluice.gates.judge import Gate
@@ -101,16 +99,26 @@ def _for_the_board(rules: TierPolicy, plan: Mapping[str, Any], whole: Score) -> 
     """Return what each field costs and what another k would: not for a bundle (decision 12)."""
     assert rules.people is not None
     now = whole.detail["mean"]
-    costs = sorted(
-        whole.detail.get("without", {}).items(), key=lambda cost: (cost[1]["mean"], cost[0])
-    )
+    without = whole.detail["without"]
+    costs = sorted(without.items(), key=lambda cost: (cost[1]["mean"], cost[0]))
+    dear = {name: risk for name, risk in costs if now - risk["mean"] > 1e-9}
     steps = plan["recoding"].get("front", [])
     k = rules.people.k
     return {
         "fields": [
-            {"name": spoken(name), "adds": now - risk["mean"], **risk} for name, risk in costs
+            {"name": spoken(name), "adds": now - risk["mean"], **risk}
+            for name, risk in dear.items()
         ],
-        "field_plot": _fields(dict(costs), now, _limit(rules, "marketer")),
+        "free": [spoken(name) for name in sorted(without) if name not in dear],
+        "field_plot": field_plot(
+            {name: risk["mean"] for name, risk in dear.items()},
+            now,
+            _limit(rules, "marketer"),
+            name="review-fields",
+            title=f"Mean risk without each of {len(dear)} fields; with all it is {now:.3f}",
+        )
+        if dear
+        else None,
         "front": steps,
         "front_plot": front_plot(
             [(step["k"], step["highest"], step["loss"]) for step in steps],
@@ -125,21 +133,10 @@ def _for_the_board(rules: TierPolicy, plan: Mapping[str, Any], whole: Score) -> 
     }
 
 
-def _fields(
-    costs: Mapping[str, Mapping[str, float]], now: float, limit: float | None
-) -> Markup | None:
-    """Draw the fields that cost something."""
-    dear = {name: risk["mean"] for name, risk in costs.items() if now - risk["mean"] > 1e-9}
-    if not dear:
-        return None
-    title = f"Mean risk without each of {len(dear)} fields; with all it is {now:.3f}"
-    return field_plot(dear, now, limit, name="review-fields", title=title)
-
-
 def _most(rules: TierPolicy) -> list[tuple[str, Any]]:
     """Return how much of a person a tier holds at most, as its settings say."""
     return [
-        (f"{spoken(key.removeprefix('max_'))} of {spoken(modality)}", value)
+        (f"{spoken(modality)} {spoken(key.removeprefix('max_'))}", value)
         for modality, policy in sorted(rules.modalities.items())
         for key, value in sorted(policy.settings.items())
         if key.startswith("max_") and isinstance(value, int)

@@ -69,17 +69,19 @@ def front_plot(
     with theme(name):
         figure = Figure(figsize=(WIDTH, 2.9))
         axes = figure.add_axes((0.11, 0.2, 0.86, 0.74))
-        ordered = sorted(steps, key=lambda step: step[2])
-        kept, risks = [1 - loss for _, _, loss in ordered], [risk for _, risk, _ in ordered]
+        places: dict[tuple[float, float], list[int]] = {}
+        for other, risk, loss in sorted(steps, key=lambda step: (step[2], step[0])):
+            places.setdefault((1 - loss, risk), []).append(other)
+        kept, risks = [use for use, _ in places], [risk for _, risk in places]
         axes.plot(kept, risks, color=FILL, linewidth=1)
-        for (other, risk, _), use in zip(ordered, kept, strict=True):
-            own = other == k
+        for (use, risk), ks in places.items():
+            own = k in ks
             colour = ACCENT if limit is None or risk <= limit else BAD
             axes.plot(
                 use, risk, marker="o", markersize=10 if own else 6, color=colour,
                 markeredgecolor=INK if own else colour, markeredgewidth=1.6,
             )  # fmt: skip
-            words = f"k={other}{', the policy' if own else ''}"
+            words = "k=" + ", ".join(f"{n} (the policy's)" if n == k else str(n) for n in ks)
             axes.annotate(
                 words, (use, risk), xytext=(8, 4), textcoords="offset points",
                 color=INK if own else SOFT, fontsize=9,

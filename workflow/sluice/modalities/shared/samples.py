@@ -142,9 +142,8 @@ def sample_facts(job: Job, samples: pd.DataFrame, also_known: Sequence[str] = ()
 def sample_fields(job: Job) -> dict[str, str]:
     """Return released name → column of the sample fields of the tier, days left out."""
     assert job.settings.modality is not None
-    named = {
+    return {
         rule.as_ or field.partition(".")[2]: field.partition(".")[2]
         for field, rule in job.settings.modality.fields.items()
         if field.startswith("samples.") and rule.rule not in ("shift_date", "interval")
     }
-    return named
