@@ -165,7 +165,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "workflow/scripts/score.py": ("score *",),
     f"{SLUICE}/modalities/clinical/apply.py": ("deidentify_apply *.clinical.all",),
     f"{SLUICE}/modalities/clinical/facts.py": (
-        "deidentify_facts *.clinical", "deidentify_apply *.clinical.all", "score *",
+        "deidentify_facts *.clinical", "deidentify_plan *", "deidentify_apply *.clinical.all",
+        "score *",
     ),
     f"{SLUICE}/modalities/bulk/curate.py": ("curate bulk.all",),
     f"{SLUICE}/modalities/bulk/individual.py": (
@@ -185,7 +186,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     f"{SLUICE}/cli/run.py": (),
     f"{SLUICE}/demo/people.py": (),
     f"{SLUICE}/errors.py": ("*",),
-    "resources/dicom/ps3.15-2026d.csv": (*IMAGING, "score *"),
+    "resources/dicom/ps3.15-2026d.csv": (*IMAGING, "deidentify_facts *.imaging", "score *"),
     "resources/templates/review.html": ("validate *", "bundle *"),
     "resources/demo/places.csv": (),
 }  # fmt: skip
