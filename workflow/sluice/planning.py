@@ -13,6 +13,7 @@ from sluice.files.tables import write_table
 from sluice.jobs import Job
 from sluice.knowledge import everybody
 from sluice.modalities import load
+from sluice.modalities.shared.series import write_classes
 from sluice.public import refusals
 from sluice.questions import Question, question, tier_facts
 from sluice.recoding import tier_classes
@@ -38,6 +39,7 @@ def plan(job: Job) -> None:
     else:
         asked = question(job, facts, settings.people)
         people, recoding = tier_classes(job, asked)
+        write_classes(job, people, recoding, asked.table)
         recoding["front"] = _front(asked)
     kept, held = people[people["kept"]], int(people["held"].sum())
     sizes = kept.groupby("class_id").size() if settings.people else pd.Series(dtype=int)

@@ -31,7 +31,7 @@ from sluice.modalities.shared.plan import cell_levels, on_cells
 from sluice.modalities.shared.series import value_digests
 from sluice.modalities.shared.told import text
 from sluice.public import audit_products
-from sluice.questions import field_ladders
+from sluice.questions import field_ladders, tier_facts
 from sluice.scores import Score
 from sluice.tables.classes import encode
 from sluice.tables.explain import without_each
@@ -123,10 +123,11 @@ def _series(
     past = read_past(job)
     recoding = plan["recoding"]
     subject = {person: name for name, person in truth.items()}
+    facts = joint_table(tier_facts(job))
+    values = facts[recoding["sensitive"]].set_axis(past.subjects(job, facts.index))
     classes = pd.Series(encode(released, [str(name) for name in released])[0], index=released.index)
     candidate = Told(job.tier, job.layout.version, classes.rename(index=subject))
-    shown = raw_sensitive(job, truth)[recoding["sensitive"]].rename(index=subject)
-    held = past.held(value_digests(job, shown))
+    held = past.held(value_digests(job, values.loc[candidate.classes.index]))
     rules = Rules(recoding["k"], dict.fromkeys(recoding["sensitive"], recoding["l_diversity"]))
     steps = {name: Step(**step) for name, step in recoding["steps"].items()}
     seen = {"lineage": lineage_digest(job.layout, job.tier)}

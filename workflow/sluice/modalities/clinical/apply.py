@@ -19,7 +19,6 @@ from sluice.modalities.shared.rules import (
     ladder,
     shift_dates,
 )
-from sluice.modalities.shared.series import write_classes
 
 TABLES = ("people", "visits", "events")
 
@@ -36,8 +35,6 @@ def apply(job: Job, out: Path) -> None:
         order = [c for c in released.columns if c in ("person", "visit", "date", "code")]
         job.write(out / f"{name}.parquet", released.sort_values([*order], kind="stable"))
         job.counts[f"{name}: rows released"] += len(released)
-        if name == "people":
-            write_classes(job, released.set_index(minimized["people"]["subject"].to_numpy()))
     _write_crosswalk(job, minimized, maps)
 
 

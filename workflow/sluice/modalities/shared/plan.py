@@ -15,7 +15,8 @@ from sluice.tables.local import Level, on_places, removed
 REMOVED = -1
 """Level of a cell that local suppression removes."""
 
-_CELLS = "level."  # and the field's name: columns of plan_people.parquet
+LEVEL = "level."
+"""And the field's name: a column of ``plan_people.parquet``, see :data:`REMOVED`."""
 
 
 def read_plan(job: Job) -> dict[str, Any]:
@@ -44,12 +45,12 @@ def cell_levels(job: Job, tier: str, field: str) -> pd.Series | None:
     local = read_json(job.layout.plan(tier))["recoding"].get("local", {"fields": {}})
     if field not in local["fields"]:
         return None
-    return job.read(job.layout.plan_people(tier)).set_index("subject")[_CELLS + field]
+    return job.read(job.layout.plan_people(tier)).set_index("subject")[LEVEL + field]
 
 
 def cell_columns(levels: pd.DataFrame) -> dict[str, np.ndarray]:
     """Return the columns of the plan's table that :func:`cell_levels` reads."""
-    return {_CELLS + str(name): column.to_numpy() for name, column in levels.items()}
+    return {LEVEL + str(name): column.to_numpy() for name, column in levels.items()}
 
 
 def on_cells(values: pd.Series, ladder: Mapping[int, Level], levels: pd.Series) -> pd.Series:

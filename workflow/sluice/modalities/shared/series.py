@@ -1,8 +1,8 @@
 """In which class each participant was, release after release: kept in the vault, planned with.
 
-``apply`` writes the classes of a candidate beside its crosswalk, ``sluice publish`` keeps them for
-good (:mod:`sluice.identity.lineage` says where), and the plan and the scenarios of a later release
-read all of them. The rules are :mod:`sluice.tables.sequential`.
+The plan writes the classes of its candidate, ``sluice publish`` keeps them for good
+(:mod:`sluice.identity.lineage` says where), and the plan and the scenarios of a later release read
+all of them. The rules are :mod:`sluice.tables.sequential`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,12 +23,11 @@ from sluice.files.tables import read_metadata, read_table, write_table
 from sluice.jobs import Job
 from sluice.knowledge import MISSING
 from sluice.modalities.shared.consent import people_of
-from sluice.modalities.shared.plan import REMOVED, cell_levels, read_plan
+from sluice.modalities.shared.plan import LEVEL, REMOVED
 from sluice.tables.sequential import Step, Told
 
 _KEY = "sluice_classes"
 _VALUE = "value."
-_CELLS = "level."
 #: Name of the level of a cell that is removed.
 GONE = "removed"
 
@@ -92,24 +92,25 @@ def subjects_of(job: Job) -> dict[str, str]:
     return behind
 
 
-def write_classes(job: Job, released: pd.DataFrame) -> None:
-    """Write to the vault in which class of the candidate each participant is (stage ``apply``).
+def write_classes(
+    job: Job, people: pd.DataFrame, recoding: Mapping[str, Any], values: pd.DataFrame
+) -> None:
+    """Write to the vault in which class of the candidate each participant is (stage ``plan``).
 
-    ``released`` has the sensitive fields as the candidate shows them, subjects as index.
+    Parameters
+    ----------
+    people, recoding
+        As the plan holds them.
+    values
+        Subjects x facts, the sensitive ones among them.
     """
-    recoding = read_plan(job)["recoding"]
-    if not recoding.get("quasi"):
-        return
-    people = job.read(job.layout.plan_people(job.tier)).set_index("subject")
+    people = people.set_index("subject")
     status = np.select([people["kept"], people["held"]], ["kept", "held"], "suppressed")
     table = pd.DataFrame({"status": status, "class_id": people["class_id"]}, index=people.index)
-    sensitive = value_digests(job, released[recoding["sensitive"]])
-    table = table.join(sensitive.add_prefix(_VALUE))
+    table = table.join(value_digests(job, values[recoding["sensitive"]]).add_prefix(_VALUE))
     for name in recoding.get("local", {"fields": {}})["fields"]:
         names = {**dict(enumerate(recoding["levels"][name])), REMOVED: GONE}
-        levels = cell_levels(job, job.tier, name)
-        assert levels is not None
-        table[_CELLS + name] = levels.map(names)
+        table[LEVEL + name] = people[LEVEL + name].map(names)
     if job.settings.source == "controlled":
         table = table.rename(index=subjects_of(job))
     told = {"k": recoding["k"], "steps": recoding["steps"]}
@@ -131,7 +132,7 @@ def read_record(tier: str, version: str, path: Path) -> Record:
         steps={name: Step(**step) for name, step in told["steps"].items()},
         k=told["k"],
         values=_columns(kept, _VALUE),
-        cells=_columns(kept, _CELLS),
+        cells=_columns(kept, LEVEL),
     )
 
 
